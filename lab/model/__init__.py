@@ -1,0 +1,1 @@
+"""The nouns of the lab as plain data and protocols. Imports nothing that acts."""

@@ -1,0 +1,152 @@
+"""What a stack promises to the rest of the lab, and what a plug-in is. Protocols only.
+
+A stack is one app with its own Postgres and Redis. Stack plug-ins implement :class:`Stack` and
+:class:`Running`; faults, fixes and probes see nothing but :class:`Running`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+ServiceName = Literal["app", "postgres", "redis"]
+Report = Callable[[str], None]  # one plain line of progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmSpec:
+    """What one arm is made of. The name is opaque on purpose: the app's logs must not name a problem."""
+
+    name: str
+    app: str = "sample_app"
+    services: tuple[str, ...] = ("postgres", "redis")
+    processes: int = 1
+    code: Mapping[str, str] = field(default_factory=dict)  # problem module -> variant
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """Where a run keeps things and under which opaque id its processes and containers go.
+
+    ``own`` registers a resource to be removed should this process die: see ``lab.reaper``.
+    """
+
+    id: str
+    folder: Path  # logs/ lies below
+    scratch: Path  # data folders of servers; removed with the run
+    seed: int
+    report: Report
+    own: Callable[[Mapping[str, Any]], None]
+
+
+class Running(Protocol):
+    """One arm, up and answering. Every address is on 127.0.0.1."""
+
+    name: str
+    url: str  # the app, without a trailing slash
+    dsn: str  # Postgres as its superuser, a libpq URL; "" where there is none
+    redis_url: str  # "" where there is none
+    versions: Mapping[str, str]
+
+    def logs(self, service: ServiceName, lines: int = 20) -> str:
+        """The last lines of a service's log."""
+
+    def cpu_seconds(self) -> float:
+        """CPU time used so far by all processes of the arm."""
+
+    def alive(self, service: ServiceName) -> bool: ...
+
+    def kill(self, service: ServiceName) -> None:
+        """SIGKILL; returns when the service is gone."""
+
+    def start(self, service: ServiceName) -> None:
+        """Start a service that is down, on its old address with its old data; returns when it answers."""
+
+    def restart(self, service: ServiceName) -> None: ...
+
+    def freeze(self) -> None: ...
+
+    def thaw(self) -> None: ...
+
+    def stop(self) -> None:
+        """End everything of this arm and remove its data. Safe to call twice, and after a failure."""
+
+
+class Stack(Protocol):
+    """A backend that can bring arms up. ``prepare`` does what is done once (data, images)."""
+
+    kind: ClassVar[str]
+    offers: ClassVar[frozenset[str]]
+
+    def available(self) -> str:
+        """Empty where this backend can run here, else the reason in one line."""
+
+    def prepare(self, run: RunContext) -> None: ...
+
+    def start(self, arm: ArmSpec, run: RunContext) -> Running: ...
+
+
+class Fault(Protocol):
+    """A frozen pydantic dataclass; its fields are the YAML keys, its file name the kind."""
+
+    needs: ClassVar[frozenset[str]]
+    event: ClassVar[str | None]  # what one injection is called in ``per:`` (an expiry), if it passes by itself
+
+    def undo(self, running: Running) -> Mapping[str, Any]:
+        """What would have to be done to heal it, as data; written to disk before the fault is done."""
+
+    def inject(self, running: Running) -> AbstractContextManager[Mapping[str, Any]]:
+        """Do it, yield the delivered dose, undo it in ``finally``."""
+
+
+class Fix(Protocol):
+    """A frozen pydantic dataclass; its file name is the key under which a scenario uses it."""
+
+    needs: ClassVar[frozenset[str]]
+
+    def prepare(self, arm: ArmSpec, module: str) -> ArmSpec:
+        """The arm as it has to be started for this fix; ``module`` is the scenario's problem module."""
+
+    def apply(self, running: Running) -> None:
+        """Act on the running fix arm, while load is on."""
+
+    def placebo(self, running: Running) -> None:
+        """The side effects of ``apply`` without its content, for the problem and placebo arms."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """One thing that a counter probe can count. ``scale`` as in ``MeasureSpec``."""
+
+    unit: str
+    scale: Literal["ratio", "difference"]
+    doc: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a diagnosis probe saw: the command a person would type, and its output as text."""
+
+    title: str
+    command: str
+    text: str
+    kind: str = ""
+
+
+class CounterProbe(Protocol):
+    """A probe that reads cumulative counters; a measure is the difference over one block."""
+
+    quantities: ClassVar[Mapping[str, Quantity]]
+    lag_s: ClassVar[float]  # how old a reading may be
+
+    def read(self, running: Running) -> Mapping[str, float]: ...
+
+
+class EvidenceProbe(Protocol):
+    """A probe that captures text for people."""
+
+    def capture(self, running: Running) -> Evidence: ...
