@@ -145,6 +145,9 @@ class CounterProbe(Protocol):
 
     def read(self, running: Running) -> Mapping[str, float]: ...
 
+    def preflight(self, running: Running) -> str:
+        """Do a known amount of work and read it back: empty where the counter is exact, else what is wrong."""
+
 
 class EvidenceProbe(Protocol):
     """A probe that captures text for people."""

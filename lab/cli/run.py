@@ -1,0 +1,146 @@
+"""``lab run``: from names to finished runs, reports and one exit code."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.catalog import kinds, load_scenario
+from lab.cli.display import display_for
+from lab.cli.guard import tell
+from lab.cli.sources import fix_sources
+from lab.cli.stacks import choose_stack
+from lab.errors import Exit, LabError, worst
+from lab.model.measures import measure_specs
+from lab.model.scenario import Scenario
+from lab.plan import Choice, choose_fixes, make_plan
+
+if TYPE_CHECKING:
+    from lab.model.report import Report
+    from lab.model.run import Plan
+    from lab.runner import Finished
+
+REPEATABLE_BITS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the person typed."""
+
+    names: tuple[str, ...]
+    fix: str | None = None
+    stack: str = "auto"
+    out: Path = Path("reports")
+    seed: int | None = None
+    rate: float | None = None
+    budget: str | None = None
+    control: bool = True
+    wait: bool = True
+    keep_going: bool = True
+    formats: str = "html,json,junit,md"
+    inconclusive: str = "error"
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    color: str = "auto"
+
+
+def plans(asked: Asked, stack: str) -> Iterator[tuple[Scenario, Plan]]:
+    """Each scenario with its plan; every name is resolved before the first run starts."""
+    known = kinds()
+    scenarios = [load_scenario(name) for name in asked.names]
+    for scenario in scenarios:
+        choice = Choice(
+            fixes=choose_fixes(scenario, asked.fix),
+            seed=secrets.randbits(REPEATABLE_BITS) if asked.seed is None else asked.seed,
+            stack=stack,
+            control=asked.control,
+            rate=asked.rate,
+        )
+        yield scenario, make_plan(scenario, choice, measure_specs(scenario, known))
+
+
+def run_all(asked: Asked) -> Exit:
+    """Run every scenario, write its reports, print the result. Returns the worst exit code."""
+    from lab.report import formats_of, terminal
+    from lab.runner import Request, run
+
+    formats = formats_of(asked.formats)
+    budget_s = seconds_of(asked.budget)
+    stack, why = choose_stack(asked.stack)
+    display = display_for(quiet=asked.quiet or asked.json, verbose=asked.verbose, color=asked.color)
+    reports: list[Report] = []
+    codes: list[Exit] = []
+    for scenario, plan in list(plans(asked, stack.kind)):
+        request = Request(
+            scenario=scenario,
+            plan=plan,
+            stack=stack,
+            kinds=kinds(),
+            out=asked.out,
+            again=_again(asked, scenario, plan),
+            budget_s=budget_s,
+            wait=asked.wait,
+            judged=asked.rate is None,
+        )
+        with display.of(scenario.slug, why):
+            finished = run(request, display)
+        codes.append(finished.exit)
+        reports.append(_write(finished, scenario, formats, asked.inconclusive))
+        if not asked.json:
+            sys.stdout.write(terminal.ending(reports[-1]) + "\n")
+        if isinstance(finished.stopped, LabError):
+            tell(finished.stopped)
+        if finished.stopped is not None and not isinstance(finished.stopped, LabError):
+            sys.stderr.write(f"lab: interrupted; a partial report is in {finished.folder.path}\n")
+            break
+        if finished.exit is not Exit.OK and not asked.keep_going:
+            break
+    if asked.json:
+        _print_json(reports, worst(codes))
+    return worst(codes)
+
+
+def _write(finished: Finished, scenario: Scenario, formats: frozenset[str], inconclusive: str) -> Report:
+    from lab.report import build, write
+
+    report = build(finished.folder, scenario, fix_sources(scenario))
+    write(report, finished.folder, formats, inconclusive=inconclusive)
+    return report
+
+
+def _print_json(reports: list[Report], code: Exit) -> None:
+    from lab.report import machine
+
+    if len(reports) == 1:
+        found = machine.as_json(reports[0])
+    else:
+        found = machine.several(reports, int(code))
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+
+
+def _again(asked: Asked, scenario: Scenario, plan: Plan) -> str:
+    words = ["lab", "run", next(n for n in asked.names if Path(n).stem == scenario.slug)]
+    words += ["--seed", str(plan.seed)]
+    if asked.fix:
+        words += ["--fix", asked.fix]
+    if asked.rate:
+        words += ["--rate", f"{asked.rate:g}"]
+    return shlex.join([*words, "--stack", plan.stack])
+
+
+def seconds_of(text: str | None) -> float | None:
+    """``5m`` to seconds. LabError where the unit is missing."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text.strip())
+    if found is None:
+        raise LabError(f"{text!r} is not a duration", where="--budget", do="write it as 90s, 5m or 1h")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]

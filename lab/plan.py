@@ -1,0 +1,164 @@
+"""From a scenario and a seed to a plan: arms, groups, shuffled order, seeds. Pure; nothing is started."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.errors import LabError
+from lab.model.run import Arm, BlockPlan, Design, FixPlan, Group, MeasureSpec, Plan
+from lab.model.scenario import FixUse, Scenario
+from lab.model.stack import ArmSpec
+from lab.verdict import child_seed, order
+
+GAP_S = 0.4
+TAIL_GAP_S = 0.1
+MOST_ARMS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What the person asked for: which fixes, which seed, with or without the placebo arm."""
+
+    fixes: tuple[str, ...]
+    seed: int
+    stack: str
+    control: bool = True
+    rate: float | None = None
+
+
+def choose_fixes(scenario: Scenario, asked: str | None) -> tuple[str, ...]:
+    """Names of the fixes that ``--fix`` asks for: documented ones by default, ``all``, ``none`` or one name."""
+    if asked is None:
+        return scenario.documented
+    if asked == "all":
+        return tuple(scenario.fixes)
+    if asked == "none":
+        return ()
+    names = tuple(name.strip() for name in asked.split(","))
+    for name in names:
+        if name not in scenario.fixes:
+            raise LabError(
+                f"{scenario.slug} has no fix {name!r}",
+                where=scenario.path,
+                why=f"its fixes are {', '.join(scenario.fixes)}",
+                do="name one of them, or --fix all, or --fix none",
+            )
+    return names
+
+
+def problem_module(scenario: Scenario) -> str:
+    """The module of the sample app that belongs to a scenario."""
+    return scenario.slug.replace("-", "_")
+
+
+def make_plan(scenario: Scenario, choice: Choice, measures: Sequence[MeasureSpec]) -> Plan:
+    """Decide everything that is decided before the first request."""
+    sha = hashlib.sha256(scenario.source.encode()).hexdigest()
+    groups, arms, fixes = [], [], []
+    for n, names in enumerate(_groups(scenario, choice), start=1):
+        members = _arms(scenario, choice, n, names)
+        arms += members
+        fixes += [_fix_plan(name, n, scenario.fixes[name]) for name in names]
+        groups.append(_group(n, members, child_seed(choice.seed, sha, f"order {n}")))
+    return Plan(
+        scenario=scenario.slug,
+        scenario_sha256=sha,
+        seed=choice.seed,
+        stack=choice.stack,
+        has_healthy=scenario.healthy != "limit",
+        design=Design(),
+        measures=tuple(measures),
+        arms=tuple(arms),
+        groups=tuple(groups),
+        fixes=tuple(fixes),
+        block=_block(scenario, choice, child_seed(choice.seed, sha, "arrivals")),
+    )
+
+
+def _groups(scenario: Scenario, choice: Choice) -> list[list[str]]:
+    """Fixes that share their arms' shape run side by side, at most ``MOST_ARMS`` arms at once."""
+    by_shape: dict[int, list[str]] = {}
+    for name in choice.fixes:
+        shape = scenario.fixes[name].processes or scenario.stack.processes
+        by_shape.setdefault(shape, []).append(name)
+    room = MOST_ARMS - len(_common_roles(scenario, choice))
+    chunks = [
+        names[i : i + room] for names in by_shape.values() for i in range(0, len(names), room)
+    ]
+    return chunks or [[]]
+
+
+def _common_roles(scenario: Scenario, choice: Choice) -> list[str]:
+    roles = ["healthy"] if scenario.healthy != "limit" else []
+    return [*roles, "problem", *(["placebo"] if choice.control else [])]
+
+
+def _arms(scenario: Scenario, choice: Choice, group: int, fixes: Sequence[str]) -> list[Arm]:
+    suffix = "" if group == 1 else f".{group}"
+    processes = next((scenario.fixes[f].processes for f in fixes), None) or scenario.stack.processes
+    common = [
+        Arm(name=role + suffix, role=role, group=group, faulty=role != "healthy", processes=processes)  # type: ignore[arg-type]
+        for role in _common_roles(scenario, choice)
+    ]
+    return common + [_fix_arm(scenario, name, group, processes) for name in fixes]
+
+
+def _fix_arm(scenario: Scenario, name: str, group: int, processes: int) -> Arm:
+    spec = scenario.fixes[name].params.prepare(ArmSpec(name=name), problem_module(scenario))
+    return Arm(name=name, role="fix", group=group, fix=name, code=spec.code, processes=processes)
+
+
+def _fix_plan(name: str, group: int, fix: FixUse) -> FixPlan:
+    return FixPlan(
+        name=name,
+        group=group,
+        documented=fix.documented,
+        expect=fix.expect,
+        expect_reason=fix.expect_reason,
+    )
+
+
+def _group(n: int, arms: Sequence[Arm], seed: int) -> Group:
+    names = tuple(arm.name for arm in arms)
+    design = Design()
+    return Group(n=n, arms=names, order=order(seed, names, design.looks[-1], design.per_stratum))
+
+
+def _block(scenario: Scenario, choice: Choice, seed: int) -> BlockPlan:
+    load = scenario.load
+    return BlockPlan(
+        length_s=load.block,
+        gap_s=GAP_S,
+        tail_gap_s=TAIL_GAP_S,
+        rate=choice.rate or load.rate,
+        arrivals=load.arrivals,
+        timeout_s=load.timeout,
+        warm_up_s=load.warm_up,
+        arrivals_seed=seed,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Seconds of a run from the first server to the report, by the look at which it is decided."""
+
+    looks: tuple[float, ...]
+    disk_mb_per_arm: int = 250
+
+
+def estimate(plan: Plan) -> Estimate:
+    """How long the run takes when everything is decided at look 1, 2 or 3, with drains of one time-out an arm."""
+    slot = plan.block.length_s + plan.block.gap_s
+    tail_slot = plan.block.length_s + plan.block.tail_gap_s
+    totals = []
+    for strata in plan.design.looks:
+        seconds = 0.0
+        for group in plan.groups:
+            fixes = sum(plan.arm(a).role == "fix" for a in group.arms)
+            blocks = strata * plan.design.per_stratum
+            seconds += len(group.arms) * (blocks * slot + 2 * plan.block.warm_up_s + 1.5)
+            seconds += fixes * max(0, plan.design.tail - blocks) * tail_slot + 6
+        totals.append(seconds)
+    return Estimate(looks=tuple(totals))

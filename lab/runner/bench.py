@@ -1,0 +1,167 @@
+"""The bench: one block of load against one arm, with everything that is read beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from lab.heartbeat import Heartbeat, read_cpu, steal_share
+from lab.model.load import BlockLoad, BlockOrder, Load
+from lab.model.run import Plan
+from lab.model.scenario import FaultUse, Measure, Scenario
+from lab.model.stack import CounterProbe
+from lab.runner.arms import LiveArm, fault_on
+from lab.runner.clock import Clock, wait_for
+from lab.runner.quiet import Quiet
+from lab.runner.readings import Reading
+from lab.runner.validity import Surroundings, disturbances
+from lab.store import RunFolder
+
+LEAD_S = 0.03  # from the order to the first possible arrival
+DRAIN_SLACK_S = 10.0
+SPIN = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One block as it happened: its reading, and what disturbed it."""
+
+    n: int
+    start_ns: int
+    reading: Reading
+    reasons: tuple[str, ...]
+    spin_ms: float
+
+
+@dataclass
+class Bench:
+    """Runs blocks one after another; ``probes`` maps a measure's name to its counter probe."""
+
+    plan: Plan
+    scenario: Scenario
+    folder: RunFolder
+    load: Load
+    heartbeat: Heartbeat
+    clock: Clock
+    probes: Mapping[str, CounterProbe]
+    quiet: Quiet
+    healthy_p50_s: float = 0.0
+    ended_ns: int = 0
+    blocks: int = 0
+    load_s: float = 0.0
+    events: dict[str, int] = field(default_factory=dict)
+
+    def run(
+        self,
+        one: LiveArm,
+        length_s: float,
+        gap_s: float,
+        *,
+        during: Callable[[int], None] | None = None,
+        faulty: bool | None = None,
+    ) -> Outcome:
+        """One block: gap, counters, load with each-block faults, drain, counters.
+
+        ``during`` is called with the start of the block while the load is on (actions, evidence).
+        """
+        one.thaw()
+        self.quiet.wait(one.running, self.clock)
+        spin_ms = _spin_ms()
+        before = self._counters(one)
+        cpu = read_cpu()
+        start_ns = max(self.ended_ns + int(gap_s * 1e9), self.clock.now_ns() + int(LEAD_S * 1e9))
+        self.blocks += 1
+        self.events = {}
+        self.load.begin(self._order(one, start_ns, length_s))
+        with ExitStack() as faults:
+            if one.arm.faulty if faulty is None else faulty:
+                self._each_block_faults(one, start_ns, faults)
+            if during is not None:
+                during(start_ns)
+            self.clock.sleep_until(start_ns + int(length_s * 1e9))
+        load = self.load.finish(self.plan.block.timeout_s + DRAIN_SLACK_S)
+        self.ended_ns = self.clock.now_ns()
+        self.load_s += length_s
+        around = Surroundings(
+            overshoot_s=self.heartbeat.worst_between(start_ns, start_ns + int(length_s * 1e9)),
+            steal=steal_share(cpu, read_cpu()),
+            healthy_p50_s=self.healthy_p50_s,
+        )
+        reading = Reading(load=load, counters=self._since(before, one), events=dict(self.events))
+        one.freeze()
+        return Outcome(
+            n=self.blocks,
+            start_ns=start_ns,
+            reading=reading,
+            reasons=disturbances(load.checks, around),
+            spin_ms=spin_ms,
+        )
+
+    def _order(self, one: LiveArm, start_ns: int, length_s: float) -> BlockOrder:
+        block = self.plan.block
+        return BlockOrder(
+            n=self.blocks,
+            url=one.running.url,
+            start_ns=start_ns,
+            length_s=length_s,
+            rate=block.rate,
+            arrivals=block.arrivals,
+            seed=block.arrivals_seed,
+            timeout_s=block.timeout_s,
+            requests=self.scenario.load.requests,
+            path=self.folder.samples_path(self.blocks),
+        )
+
+    def _each_block_faults(self, one: LiveArm, start_ns: int, faults: ExitStack) -> None:
+        uses = [use for use in self.scenario.faults if use.when == "each-block"]
+        for use in sorted(uses, key=_offset):
+            self.clock.sleep_until(start_ns + int(use.at * 1e9))
+            faults.enter_context(fault_on(use, one, self.folder))
+            if use.params.event is not None:
+                self.events[use.params.event] = self.events.get(use.params.event, 0) + 1
+
+    def _counters(self, one: LiveArm) -> dict[str, Mapping[str, float]]:
+        return {name: probe.read(one.running) for name, probe in self.probes.items()}
+
+    def _since(
+        self, before: Mapping[str, Mapping[str, float]], one: LiveArm
+    ) -> dict[str, dict[str, float]]:
+        after = self._counters(one)
+        return {
+            name: {key: value - before[name].get(key, 0.0) for key, value in values.items()}
+            for name, values in after.items()
+        }
+
+    def warm_up(self, one: LiveArm) -> BlockLoad:
+        """Load without faults, so that caches, pools and connections are as they are in steady state."""
+        return self.run(one, self.plan.block.warm_up_s, 0.0, faulty=False).reading.load
+
+
+def _offset(use: FaultUse) -> float:
+    return use.at
+
+
+def _spin_ms() -> float:
+    """How long a fixed piece of work takes now: the machine's speed before the block, for the record."""
+    start = time.perf_counter()
+    total = 0
+    for i in range(SPIN):
+        total += i
+    return (time.perf_counter() - start) * 1e3
+
+
+def counter_probes(
+    measures: tuple[Measure, ...], probes: Mapping[str, type]
+) -> dict[str, CounterProbe]:
+    """One counter probe for each measure that does not come from the requests themselves."""
+    found = {}
+    for measure in measures:
+        source = measure.measure.partition(".")[0]
+        if source in probes:
+            found[measure.name] = probes[source](of=measure.of)
+    return found
+
+
+__all__ = ["Bench", "Outcome", "counter_probes", "wait_for"]

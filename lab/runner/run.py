@@ -1,0 +1,166 @@
+"""One run from plan to verdict: folder, reaper, generator, heartbeat, arms, blocks, verdict."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lab.errors import Exit, LabError
+from lab.heartbeat import Heartbeat
+from lab.loads.open import Open
+from lab.model.kinds import Kinds
+from lab.model.report import RunInfo
+from lab.model.run import Judgement, Plan
+from lab.model.scenario import Scenario
+from lab.model.stack import RunContext, Stack
+from lab.plan import estimate
+from lab.reaper import Reaper
+from lab.runner.bench import Bench, counter_probes
+from lab.runner.clock import MonotonicClock
+from lab.runner.experiment import Experiment
+from lab.runner.machine import refuse_without_room, this_machine
+from lab.runner.measuring import measuring
+from lab.runner.outcome import exit_of
+from lab.runner.progress import Progress
+from lab.runner.quiet import Quiet
+from lab.store import RunFolder
+from lab.verdict import judge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One run as asked for. ``judged`` is False where the experiment was changed by hand (``--rate``)."""
+
+    scenario: Scenario
+    plan: Plan
+    stack: Stack
+    kinds: Kinds
+    out: Path
+    again: str
+    budget_s: float | None = None
+    wait: bool = True
+    judged: bool = True
+
+
+@dataclass
+class Finished:
+    """A run that ended: its folder, its verdicts, its exit code, and what stopped it early, if anything."""
+
+    folder: RunFolder
+    judgement: Judgement
+    exit: Exit
+    stopped: BaseException | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+def run(request: Request, progress: Progress) -> Finished:
+    """Do the run. Errors and interrupts end it in order: faults undone, servers gone, verdict written.
+
+    They come back in ``Finished.stopped``, so that a partial report can be written before they are told.
+    """
+    folder = RunFolder.create(
+        request.out, request.scenario.source, secrets.token_hex(4), request.plan
+    )
+    began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+    context: list[Experiment] = []
+    versions: dict[str, str] = {}
+    stopped: BaseException | None = None
+    try:
+        with folder.lock():
+            _perform(request, folder, progress, context, versions)
+    except (LabError, KeyboardInterrupt, SystemExit) as error:
+        stopped = error
+    blocks = context[0].blocks if context else []
+    judgement = judge(request.plan, blocks)
+    exit_code = exit_of(judgement, stopped, judged=request.judged)
+    folder.write_judgement(judgement)
+    folder.write_run(
+        RunInfo(
+            run=folder.id,
+            scenario=request.scenario.slug,
+            stack=request.plan.stack,
+            seed=request.plan.seed,
+            started=started,
+            machine=this_machine(),
+            versions=versions,
+            load_s=round(context[0].bench.load_s, 1) if context else 0.0,
+            wall_s=round(time.monotonic() - began, 1),
+            exit=int(exit_code),
+            warnings=judgement.warnings,
+            again=request.again,
+        )
+    )
+    return Finished(folder=folder, judgement=judgement, exit=exit_code, stopped=stopped)
+
+
+def _perform(
+    request: Request,
+    folder: RunFolder,
+    progress: Progress,
+    context: list[Experiment],
+    versions: dict[str, str],
+) -> None:
+    with ExitStack() as resources:
+        reaper = Reaper.start(folder.path)
+        resources.callback(reaper.close)
+        scratch = resources.enter_context(_scratch(reaper))
+        refuse_without_room(scratch, len(request.plan.arms) * estimate(request.plan).disk_mb_per_arm)
+        run_context = RunContext(
+            id=folder.id,
+            folder=folder.path,
+            scratch=scratch,
+            seed=request.plan.seed,
+            report=progress.phase,
+            own=reaper.own,
+        )
+        request.stack.prepare(run_context)
+        resources.enter_context(measuring(progress.note, wait=request.wait))
+        load = Open(folder.path, own=reaper.own)
+        resources.callback(load.close)
+        heartbeat = Heartbeat.start(folder.path, own=reaper.own)
+        resources.callback(heartbeat.close)
+        quiet = Quiet()
+        resources.callback(quiet.close)
+        measures = (*request.scenario.symptoms, *request.scenario.guardrails)
+        bench = Bench(
+            plan=request.plan,
+            scenario=request.scenario,
+            folder=folder,
+            load=load,
+            heartbeat=heartbeat,
+            clock=MonotonicClock(),
+            probes=counter_probes(measures, request.kinds.counters),
+            quiet=quiet,
+        )
+        experiment = Experiment(
+            plan=request.plan,
+            scenario=request.scenario,
+            stack=request.stack,
+            context=run_context,
+            folder=folder,
+            bench=bench,
+            progress=progress,
+            versions=versions,
+            budget_s=request.budget_s,
+        )
+        context.append(experiment)
+        progress.planned(request.plan)
+        experiment.run()
+        progress.phase("stopping")
+
+
+@contextmanager
+def _scratch(reaper: Reaper) -> Iterator[Path]:
+    """A folder for the data of servers, gone with the run. Traversable, since Postgres may run as another user."""
+    with tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        reaper.own({"folder": str(folder)})
+        yield folder
+

@@ -1,0 +1,245 @@
+"""The engine as a story, with fakes: what happens in which order, and what is on disk when it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from lab.errors import EnvironmentFailed
+from lab.loads.open import SAMPLE, BlockLoad, BlockOrder, GeneratorChecks
+from lab.model.run import MeasureSpec
+from lab.model.scenario import Closing, FaultUse, FixUse, Load, Measure, Prose, Request, Scenario, StackNeeds
+from lab.model.stack import ArmSpec, RunContext
+from lab.plan import Choice, make_plan
+from lab.runner.bench import Bench
+from lab.runner.experiment import Experiment
+from lab.runner.progress import Silent
+from lab.store import RunFolder
+
+STORY: list[str] = []
+
+
+class FakeClock:
+    """Time passes only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.t = 1_000_000_000
+
+    def now_ns(self) -> int:
+        self.t += 1000
+        return self.t
+
+    def sleep_until(self, at_ns: int) -> None:
+        self.t = max(self.t, at_ns)
+
+
+@dataclass
+class FakeRunning:
+    name: str
+    code: Mapping[str, str]
+    broken: bool = False
+    url: str = "http://127.0.0.1:1"
+    dsn: str = ""
+    redis_url: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    work: float = 0.0
+
+    def logs(self, service: str, lines: int = 20) -> str:
+        return "last words"
+
+    def cpu_seconds(self) -> float:
+        return 0.0
+
+    def stop(self) -> None:
+        STORY.append(f"stop {self.name}")
+
+
+class FakeStack:
+    kind = "fake"
+
+    def __init__(self) -> None:
+        self.up: dict[str, FakeRunning] = {}
+
+    def start(self, arm: ArmSpec, run: RunContext) -> FakeRunning:
+        self.up[arm.name] = FakeRunning(arm.name, arm.code, url=f"http://{arm.name}")
+        return self.up[arm.name]
+
+
+@dataclass(frozen=True)
+class Slowness:
+    """A fake fault: the arm answers slowly while it is on."""
+
+    event: ClassVar[str | None] = None
+
+    def undo(self, running: FakeRunning) -> Mapping[str, Any]:
+        return {"speed": "as before"}
+
+    @contextmanager
+    def inject(self, running: FakeRunning) -> Iterator[Mapping[str, Any]]:
+        running.broken = True
+        STORY.append(f"break {running.name}")
+        try:
+            yield {"slow": True}
+        finally:
+            running.broken = False
+            STORY.append(f"heal {running.name}")
+
+
+@dataclass(frozen=True)
+class Cure:
+    """A fake fix by code: the arm is fast whatever the fault does."""
+
+    works: bool = True
+
+    def prepare(self, arm: ArmSpec, module: str) -> ArmSpec:
+        return ArmSpec(name=arm.name, code={module: "cured" if self.works else "same"})
+
+    def apply(self, running: FakeRunning) -> None:
+        STORY.append(f"apply {running.name}")
+
+    def placebo(self, running: FakeRunning) -> None:
+        STORY.append(f"placebo {running.name}")
+
+
+class FakeLoad:
+    """Answers at once where the arm is well, in 300 ms where it is broken."""
+
+    def __init__(self, stack: FakeStack, fail_after: int | None = None) -> None:
+        self.stack, self.fail_after = stack, fail_after
+        self.rng = np.random.default_rng(1)
+
+    def begin(self, order: BlockOrder) -> None:
+        self.order = order
+
+    def finish(self, deadline_s: float) -> BlockLoad:
+        if self.fail_after is not None and self.order.n > self.fail_after:
+            raise EnvironmentFailed("the load driver died")
+        running = self.stack.up[self.order.url.removeprefix("http://")]
+        slow = running.broken and "cured" not in running.code.values()
+        samples = np.zeros(40, SAMPLE)
+        samples["due_ns"] = self.order.start_ns
+        samples["done_ns"] = samples["due_ns"] + (300e6 if slow else 5e6) * self.rng.uniform(0.99, 1.01, 40)
+        samples["status"] = 200
+        checks = GeneratorChecks(
+            asked=40, sent=40, answered=40, schedule_error_p50_s=0.0, schedule_error_p99_s=0.0,
+            cpu_share_max=0.1, idle_connections=True, achieved=1.0,
+        )  # fmt: skip
+        return BlockLoad(samples=samples, names=("page",), checks=checks)
+
+
+class StillHeart:
+    def worst_between(self, start_ns: int, end_ns: int) -> float:
+        return 0.0
+
+
+class NoQuiet:
+    def wait(self, running: Any, clock: Any) -> bool:
+        return True
+
+    def close(self) -> None: ...
+
+
+def scenario(works: bool = True, closing: Closing | None = None) -> Scenario:
+    return Scenario(
+        slug="slow-page",
+        source="title: slow",
+        path="slow-page.yaml",
+        prose=Prose(title="t", guide="g", problem="p", symptom="s", diagnosis="d", cause="c"),
+        stack=StackNeeds(),
+        healthy="fault-off",
+        load=Load(rate="80/s", block="500ms", requests=(Request(name="page", get="/"),)),
+        faults=(FaultUse(kind="slowness", params=Slowness()),),
+        symptoms=(Measure(name="slow", measure="latency.p50", of="page"),),
+        guardrails=(),
+        fixes={"cure": FixUse(kind="cure", params=Cure(works), documented=True, why="w")},
+        closing=closing,
+    )
+
+
+@pytest.fixture
+def perform(tmp_path: Path) -> Callable[..., tuple[Experiment, RunFolder]]:
+    STORY.clear()
+
+    def make(what: Scenario, fail_after: int | None = None) -> tuple[Experiment, RunFolder]:
+        measures = [MeasureSpec(name="slow", measure="latency.p50", unit="ms", scale="ratio")]
+        plan = make_plan(what, Choice(fixes=("cure",), seed=7, stack="fake"), measures)
+        folder = RunFolder.create(tmp_path, what.source, "cafe", plan)
+        stack = FakeStack()
+        bench = Bench(
+            plan=plan, scenario=what, folder=folder, load=FakeLoad(stack, fail_after),
+            heartbeat=StillHeart(), clock=FakeClock(), probes={}, quiet=NoQuiet(),  # type: ignore[arg-type]
+        )  # fmt: skip
+        context = RunContext(
+            id="cafe", folder=folder.path, scratch=tmp_path, seed=7, report=str, own=lambda _: None
+        )
+        experiment = Experiment(
+            plan=plan, scenario=what, stack=stack, context=context,  # type: ignore[arg-type]
+            folder=folder, bench=bench, progress=Silent(), versions={},
+        )  # fmt: skip
+        return experiment, folder
+
+    return make
+
+
+def states(experiment: Experiment) -> dict[str, str]:
+    return {v.fix: v.state for v in experiment.run().verdicts}
+
+
+def test_a_cure_resolves_and_the_placebo_does_not(perform: Callable[..., Any]) -> None:
+    experiment, folder = perform(scenario())
+    assert states(experiment) == {"cure": "resolved", "placebo": "not-resolved"}
+    tail = [b for b in folder.read_blocks() if b.phase == "tail"]
+    assert [b.arm for b in tail] == ["cure"] * 11
+
+
+def test_a_cure_that_does_nothing_is_refuted(perform: Callable[..., Any]) -> None:
+    experiment, _ = perform(scenario(works=False))
+    assert states(experiment)["cure"] == "not-resolved"
+
+
+def test_every_arm_breaks_after_it_is_warm_and_heals_before_it_stops(perform: Callable[..., Any]) -> None:
+    experiment, _ = perform(scenario())
+    experiment.run()
+    for arm in ("problem", "placebo", "cure"):
+        told = [word.split()[0] for word in STORY if word.endswith(f" {arm}")]
+        assert told == ["break", "apply" if arm == "cure" else "placebo", "heal", "stop"]
+    assert "break healthy" not in STORY
+
+
+def test_blocks_follow_the_planned_order(perform: Callable[..., Any]) -> None:
+    experiment, folder = perform(scenario())
+    experiment.run()
+    slots = [b.arm for b in folder.read_blocks() if b.phase == "slot"]
+    planned = [arm for stratum in folder.read_plan().groups[0].order[:2] for arm in stratum]
+    assert slots == planned
+
+
+def test_a_failure_heals_stops_and_keeps_what_was_measured(perform: Callable[..., Any]) -> None:
+    experiment, folder = perform(scenario(), fail_after=15)
+    with pytest.raises(EnvironmentFailed):
+        experiment.run()
+    assert {f"heal {a}" for a in ("problem", "placebo", "cure")} <= set(STORY)
+    assert sum(word.startswith("stop") for word in STORY) == 4
+    assert len(folder.read_blocks()) == 15 - 4 - 3  # warm-ups and the stretch for fixes are not blocks
+
+
+def test_the_undo_is_on_disk_before_the_fault(perform: Callable[..., Any]) -> None:
+    experiment, folder = perform(scenario())
+    experiment.run()
+    kinds = [e.kind for e in folder.read_events() if e.arm == "problem"]
+    assert kinds.index("undo-planned") < kinds.index("fault-on") < kinds.index("fault-off")
+
+
+def test_a_closing_episode_heals_under_load_and_says_how_long_recovery_took(
+    perform: Callable[..., Any],
+) -> None:
+    experiment, folder = perform(scenario(closing=Closing(length="3s", heal_at="1s")))
+    experiment.run()
+    recovered = {e.arm: e.data["seconds"] for e in folder.read_events() if e.kind == "recovered"}
+    assert recovered == {"problem": 0.0, "placebo": 0.0, "cure": 0.0}
