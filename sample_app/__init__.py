@@ -1,0 +1,1 @@
+"""A small shop: the FastAPI app whose problems and fixes are measured."""

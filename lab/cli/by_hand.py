@@ -122,6 +122,11 @@ def _tell(state: Path) -> None:
     sys.stdout.flush()
 
 
+def keeper(out: Path) -> int | None:
+    """The pid of the living process that keeps a stack up, if any."""
+    return _keeper(out / STATE)
+
+
 def _keeper(state: Path) -> int | None:
     """The living process that keeps the stack, named by pid and start time."""
     try:

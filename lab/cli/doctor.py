@@ -15,7 +15,7 @@ from pathlib import Path
 from lab.catalog import stacks
 from lab.cli.leftovers import leftovers
 from lab.errors import Exit, LabError
-from lab.heartbeat import Heartbeat, read_cpu, steal_share
+from lab.heartbeat import Cpu, Heartbeat, steal_share
 from lab.runner.machine import this_machine
 
 NOISE_S = 2.0
@@ -92,9 +92,9 @@ def _listen() -> tuple[float, float]:
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         heartbeat = Heartbeat.start(Path(folder), own=lambda _record: None)
         try:
-            begin, cpu = time.monotonic_ns(), read_cpu()
+            begin, cpu = time.monotonic_ns(), Cpu.read()
             time.sleep(NOISE_S)  # the thing measured is this stretch of time itself
-            return heartbeat.worst_between(begin, time.monotonic_ns()), steal_share(cpu, read_cpu())
+            return heartbeat.worst_between(begin, time.monotonic_ns()), steal_share(cpu, Cpu.read())
         finally:
             heartbeat.close()
 

@@ -34,7 +34,7 @@ def choose_stack(asked: str) -> tuple[Stack, str]:
 
 def _auto(known: dict[str, Any]) -> tuple[Stack, str]:
     """The first stack, in the order of their ``preference``, that can start without fetching anything."""
-    reasons = []
+    reasons: list[str] = []
     for kind in sorted(known, key=lambda kind: known[kind].preference):
         stack = known[kind]()
         reason = stack.available() or _missing(stack)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from lab.model.stack import Quantity
+from lab.model.scenario import Measure
+from lab.model.stack import CounterProbe, Quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,16 @@ class Kinds:
     def events(self) -> frozenset[str]:
         """What one injection is called, over all fault kinds that pass by themselves."""
         return frozenset(fault.event for fault in self.faults.values() if fault.event)
+
+    def counter(self, measure: Measure) -> CounterProbe | None:
+        """The counter probe that a measure reads; None for a measure of the requests themselves."""
+        source = measure.measure.partition(".")[0]
+        if source not in self.counters:
+            return None
+        probe = self.counters[source]
+        labelled = any(own.name == "of" for own in fields(probe))  # else it counts for the whole server
+        counter: CounterProbe = probe(of=measure.of) if labelled else probe()
+        return counter
 
     def quantity(self, measure: str) -> Quantity | None:
         """The counted quantity behind ``probe.quantity``; None where no such counter exists."""

@@ -52,7 +52,7 @@ def arms_up(
     stack: Stack, scenario: Scenario, arms: Sequence[Arm], run: RunContext, folder: RunFolder
 ) -> Iterator[dict[str, LiveArm]]:
     """Start arms in parallel, yield them by name, end them all whatever happens."""
-    with ExitStack() as cleanup, ThreadPoolExecutor(max_workers=max(1, len(arms))) as pool:
+    with ThreadPoolExecutor(max_workers=max(1, len(arms))) as pool, ExitStack() as cleanup:
         live: dict[str, LiveArm] = {}
         pending = [(arm, pool.submit(stack.start, _spec(scenario, arm), run)) for arm in arms]
         cleanup.callback(_stop_all, pool, pending, live)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from lab.heartbeat import Heartbeat, read_cpu, steal_share
-from lab.model.load import BlockLoad, BlockOrder, Load
+from lab.heartbeat import Cpu, Heartbeat, steal_share
+from lab.loads.open import BlockLoad, BlockOrder
 from lab.model.run import Plan
 from lab.model.scenario import FaultUse, Measure, Scenario
 from lab.model.stack import CounterProbe
@@ -16,12 +18,22 @@ from lab.runner.arms import LiveArm, fault_on
 from lab.runner.clock import Clock, wait_for
 from lab.runner.quiet import Quiet
 from lab.runner.readings import Reading
-from lab.runner.validity import Surroundings, disturbances
+from lab.runner.validity import Surroundings, disturbances, schedule_error_s
 from lab.store import RunFolder
 
-LEAD_S = 0.03  # from the order to the first possible arrival
+LEAD_S = 0.05  # from the order to the first possible arrival
 DRAIN_SLACK_S = 10.0
+PRIME_S, PRIME_RATE = 0.5, 6.0
+RECUR_FIRST_S, RECUR_S = 0.3, 1.2  # seconds; long enough apart for one event to be over before the next
 SPIN = 100_000
+
+
+class Load(Protocol):
+    """A load generator that stays up for the whole run and takes one block order after another."""
+
+    def begin(self, order: BlockOrder) -> None: ...
+
+    def finish(self, deadline_s: float) -> BlockLoad: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,22 +73,27 @@ class Bench:
         *,
         during: Callable[[int], None] | None = None,
         faulty: bool | None = None,
+        recurring: bool = False,
+        rate: float | None = None,
     ) -> Outcome:
         """One block: gap, counters, load with each-block faults, drain, counters.
 
-        ``during`` is called with the start of the block while the load is on (actions, evidence).
+        ``during`` is called with the start of the block while the load is on (actions, evidence);
+        ``recurring`` has each-block faults come back until it returns, so that evidence can see them.
         """
         one.thaw()
         self.quiet.wait(one.running, self.clock)
         spin_ms = _spin_ms()
         before = self._counters(one)
-        cpu = read_cpu()
+        cpu = Cpu.read()
         start_ns = max(self.ended_ns + int(gap_s * 1e9), self.clock.now_ns() + int(LEAD_S * 1e9))
         self.blocks += 1
         self.events = {}
-        self.load.begin(self._order(one, start_ns, length_s))
+        self.load.begin(self._order(one, start_ns, length_s, rate or self.plan.block.rate))
         with ExitStack() as faults:
-            if one.arm.faulty if faulty is None else faulty:
+            if recurring:
+                faults.enter_context(self._recurring_faults(one))
+            elif one.arm.faulty if faulty is None else faulty:
                 self._each_block_faults(one, start_ns, faults)
             if during is not None:
                 during(start_ns)
@@ -85,8 +102,9 @@ class Bench:
         self.ended_ns = self.clock.now_ns()
         self.load_s += length_s
         around = Surroundings(
+            schedule_error_s=schedule_error_s(load),
             overshoot_s=self.heartbeat.worst_between(start_ns, start_ns + int(length_s * 1e9)),
-            steal=steal_share(cpu, read_cpu()),
+            steal=steal_share(cpu, Cpu.read()),
             healthy_p50_s=self.healthy_p50_s,
         )
         reading = Reading(load=load, counters=self._since(before, one), events=dict(self.events))
@@ -99,19 +117,19 @@ class Bench:
             spin_ms=spin_ms,
         )
 
-    def _order(self, one: LiveArm, start_ns: int, length_s: float) -> BlockOrder:
+    def _order(self, one: LiveArm, start_ns: int, length_s: float, rate: float) -> BlockOrder:
         block = self.plan.block
         return BlockOrder(
             n=self.blocks,
             url=one.running.url,
             start_ns=start_ns,
             length_s=length_s,
-            rate=block.rate,
+            rate=rate,
             arrivals=block.arrivals,
             seed=block.arrivals_seed,
             timeout_s=block.timeout_s,
             requests=self.scenario.load.requests,
-            path=self.folder.samples_path(self.blocks),
+            samples=self.folder.samples_path(self.blocks).resolve(),
         )
 
     def _each_block_faults(self, one: LiveArm, start_ns: int, faults: ExitStack) -> None:
@@ -121,6 +139,30 @@ class Bench:
             faults.enter_context(fault_on(use, one, self.folder))
             if use.params.event is not None:
                 self.events[use.params.event] = self.events.get(use.params.event, 0) + 1
+
+    @contextmanager
+    def _recurring_faults(self, one: LiveArm) -> Iterator[None]:
+        """Each-block faults again and again, once in their event window, from a thread of their own."""
+        uses = [use for use in self.scenario.faults if use.when == "each-block"]
+        over = threading.Event()
+
+        def recur() -> None:
+            pause_s = RECUR_FIRST_S
+            while not over.wait(pause_s):
+                pause_s = RECUR_S
+                for use in uses:
+                    with fault_on(use, one, self.folder):
+                        pass
+
+        thread = threading.Thread(target=recur, name="recurring faults", daemon=True)
+        if uses:
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if uses:
+                thread.join()
 
     def _counters(self, one: LiveArm) -> dict[str, Mapping[str, float]]:
         return {name: probe.read(one.running) for name, probe in self.probes.items()}
@@ -135,7 +177,11 @@ class Bench:
         }
 
     def warm_up(self, one: LiveArm) -> BlockLoad:
-        """Load without faults, so that caches, pools and connections are as they are in steady state."""
+        """Load without faults, so that caches, pools and connections are as they are in steady state.
+
+        The first requests come one by one: a cold cache under full load would be an incident of its own.
+        """
+        self.run(one, PRIME_S, 0.0, faulty=False, rate=PRIME_RATE)
         return self.run(one, self.plan.block.warm_up_s, 0.0, faulty=False).reading.load
 
 

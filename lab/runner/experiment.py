@@ -21,6 +21,7 @@ from lab.store import RunFolder
 from lab.verdict import judge
 
 MOST_ATTEMPTS = 3  # of one slot, when the machine disturbs it
+EVIDENCE_S = 2.0  # of load, while the probes look
 MOST_TAIL = 2  # times the planned tail, before a disturbed tail is given up
 
 
@@ -100,9 +101,10 @@ class Experiment:
         for one in faulty:
             self.bench.run(
                 one,
-                self.plan.block.warm_up_s,
+                EVIDENCE_S if self._shows(one) else self.plan.block.warm_up_s,
                 self.plan.block.gap_s,
                 during=lambda _start, one=one: self._mend(group, one),  # type: ignore[misc]
+                recurring=True,
             )
 
     def _mend(self, group: Group, one: LiveArm) -> None:
@@ -115,8 +117,11 @@ class Experiment:
             for name in group.arms:
                 if (fix := self.plan.arm(name).fix) is not None:
                     self.scenario.fixes[fix].params.placebo(one.running)
-        if one.arm.role in ("problem", "fix"):
+        if self._shows(one):
             self._take_evidence(one)
+
+    def _shows(self, one: LiveArm) -> bool:
+        return bool(self.scenario.evidence) and one.arm.role in ("problem", "fix")
 
     def _take_evidence(self, one: LiveArm) -> None:
         for use in self.scenario.evidence:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from lab.model.scenario import Measure
 
 if TYPE_CHECKING:
-    from lab.model.load import BlockLoad
-
-Array = np.ndarray
+    from lab.loads.open import BlockLoad, Samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +44,9 @@ def _requests(load: BlockLoad) -> int:
     return len(load.samples)
 
 
-def latencies_ms(samples: Array) -> Array:  # type: ignore[type-arg]
+def latencies_ms(samples: Samples) -> npt.NDArray[np.float64]:
     """Response times from the intended start, in milliseconds."""
-    result: Array = (samples["done_ns"] - samples["due_ns"]) / 1e6  # type: ignore[type-arg]
-    return result
+    return np.asarray((samples["done_ns"] - samples["due_ns"]) / 1e6)
 
 
 def _from_samples(measure: Measure, quantity: str, load: BlockLoad) -> float | None:

@@ -1,0 +1,41 @@
+"""``lab clean``: what killed runs left behind, and its removal. What a living run holds is never touched."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lab.cli.by_hand import keeper
+from lab.reaper import RESOURCES, Resource, reap, recorded, remaining
+from lab.store import RunFolder
+
+
+def leftovers(out: Path) -> dict[Path, list[Resource]]:
+    """Run folders of dead runs with what they owned that is still there."""
+    found = {}
+    for path in sorted(out.glob(f"*/{RESOURCES}")):
+        folder = path.parent
+        if not _living(folder):
+            left = remaining(recorded(folder))
+            if left:
+                found[folder] = left
+    return found
+
+
+def _living(folder: Path) -> bool:
+    return RunFolder(folder).alive or (folder.name.startswith("up-") and keeper(folder.parent) is not None)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"  {line}\n")
+
+
+def clean_up(out: Path, *, dry_run: bool) -> None:
+    """Remove what is left, and say each thing."""
+    left = leftovers(out)
+    for folder, resources in left.items():
+        sys.stdout.write(f"{folder}: {len(resources)} things left\n")
+        if not dry_run:
+            reap(resources, report=_say)
+    if not left:
+        sys.stdout.write("nothing is left of killed runs\n")

@@ -1,0 +1,36 @@
+"""A service dies: SIGKILL, no goodbye, connections reset and the port closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from lab.model.stack import Running, ServiceName
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Kill:
+    """Kill ``service`` (redis, postgres or app); healed by starting it again on its old address."""
+
+    service: ServiceName
+
+    needs: ClassVar[frozenset[str]] = frozenset({"kill"})
+    event: ClassVar[str | None] = None
+
+    def undo(self, running: Running) -> Mapping[str, Any]:  # noqa: ARG002
+        """``{"start": service}``."""
+        return {"start": self.service}
+
+    @contextmanager
+    def inject(self, running: Running) -> Iterator[Mapping[str, Any]]:
+        """Kill the service, yield ``{"killed": service}``, start it again unless somebody did."""
+        try:
+            running.kill(self.service)
+            yield {"killed": self.service}
+        finally:
+            if not running.alive(self.service):
+                running.start(self.service)

@@ -1,0 +1,1 @@
+"""What can change between the problem and a fix. One kind a file; the folder is the registry."""

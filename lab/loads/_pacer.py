@@ -1,0 +1,181 @@
+"""Wakes the driver at planned moments, to tens of microseconds. Runs inside the gevent hub.
+
+libev rounds its timers to whole milliseconds on epoll, which alone makes a median schedule error of 0.5 ms;
+a timerfd watched as a file descriptor has no such rounding.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from gevent import get_hub
+from gevent.hub import Waiter
+
+_CLOCK_MONOTONIC = 1
+_ABSOLUTE = 1  # TFD_TIMER_ABSTIME
+_NONBLOCK_CLOEXEC = os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
+_READ = 1
+_MERGE_NS = 20_000  # arrivals this close share one wake-up: setting the timer again costs about as much
+_SENDS_PER_WAKE = 16  # then the loop gets to read answers, also when the driver is behind
+
+
+class Timer(Protocol):
+    """Calls back in the hub at an absolute CLOCK_MONOTONIC moment."""
+
+    precise: bool
+
+    def watch(self, wake: Callable[[], None]) -> None: ...
+
+    def arm(self, at_ns: int) -> None: ...
+
+    def disarm(self) -> None: ...
+
+
+class TimerFd:
+    """Linux. ``at_ns`` in the past fires at once."""
+
+    precise = True
+
+    def __init__(self) -> None:
+        self._fd, self._set = _open_timerfd()
+        self._watcher: Any = get_hub().loop.io(self._fd, _READ)
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        def ring() -> None:
+            try:
+                os.read(self._fd, 8)
+            except BlockingIOError:
+                return  # set again since it fired
+            wake()
+
+        self._watcher.start(ring)
+
+    def arm(self, at_ns: int) -> None:
+        self._set(max(at_ns, 1))  # zero would switch the timer off
+
+    def disarm(self) -> None:
+        self._set(0)
+        self._watcher.stop()
+
+
+class LoopTimer:
+    """Elsewhere: libev's own timer, as precise as the platform's event queue (kqueue: nanoseconds)."""
+
+    precise = False
+
+    def __init__(self) -> None:
+        self._loop: Any = get_hub().loop
+        self._timer: Any = None
+        self._wake: Callable[[], None] = lambda: None
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    def arm(self, at_ns: int) -> None:
+        self.disarm()
+        self._timer = self._loop.timer(max(0.0, (at_ns - time.monotonic_ns()) / 1e9))
+        self._timer.start(self._wake, update=True)
+
+    def disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
+
+
+class Pacer:
+    """Fires a list of moments, one list after another."""
+
+    def __init__(self, timer: Timer | None = None) -> None:
+        self._timer = timer or best_timer()
+        self.precise = self._timer.precise
+
+    def run(self, moments_ns: Sequence[int], fire: Callable[[int], None]) -> None:
+        """Call ``fire(i)`` in the hub at ``moments_ns[i]`` (sorted, absolute); return after the last.
+
+        ``fire`` must not block; what it raises is raised here, and the rest of the list is dropped.
+        """
+        if not moments_ns:
+            return
+        waiter: Any = Waiter()
+        at = 0
+
+        def wake() -> None:
+            nonlocal at
+            try:
+                at = self._fire_due(moments_ns, at, fire)
+            except BaseException:  # noqa: BLE001 - the hub would print it and the block would never end
+                waiter.throw(*sys.exc_info())
+                return
+            if at < len(moments_ns):
+                self._timer.arm(moments_ns[at])
+            else:
+                waiter.switch(None)
+
+        self._timer.watch(wake)
+        self._timer.arm(moments_ns[0])
+        try:
+            waiter.get()
+        finally:
+            self._timer.disarm()
+
+    @staticmethod
+    def _fire_due(moments_ns: Sequence[int], at: int, fire: Callable[[int], None]) -> int:
+        last = min(at + _SENDS_PER_WAKE, len(moments_ns))
+        while at < last and moments_ns[at] <= time.monotonic_ns() + _MERGE_NS:
+            fire(at)
+            at += 1
+        return at
+
+
+def best_timer() -> Timer:
+    """The most precise timer that this platform has."""
+    try:
+        return TimerFd()
+    except (OSError, AttributeError):
+        return LoopTimer()
+
+
+def _open_timerfd() -> tuple[int, Callable[[int], None]]:
+    """A timerfd and the function that sets it to an absolute moment in ns (0: off)."""
+    if sys.version_info >= (3, 13):
+        fd = os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
+        return fd, lambda at: _ignore(os.timerfd_settime_ns(fd, flags=os.TFD_TIMER_ABSTIME, initial=at))
+    return _open_timerfd_by_libc()
+
+
+def _ignore(_: object) -> None:
+    return None
+
+
+class _Spec(ctypes.Structure):
+    """``struct itimerspec``: interval, then value, each seconds and nanoseconds."""
+
+    _fields_ = (
+        ("interval_s", ctypes.c_long),
+        ("interval_ns", ctypes.c_long),
+        ("value_s", ctypes.c_long),
+        ("value_ns", ctypes.c_long),
+    )
+
+
+def _open_timerfd_by_libc() -> tuple[int, Callable[[int], None]]:
+    """Python before 3.13 has no timerfd of its own. AttributeError where the C library has none."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    settime = libc.timerfd_settime
+    fd = libc.timerfd_create(_CLOCK_MONOTONIC, _NONBLOCK_CLOEXEC)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "timerfd_create")
+    spec = _Spec()
+    pointer = ctypes.byref(spec)
+
+    def set_to(at_ns: int) -> None:
+        spec.value_s, spec.value_ns = divmod(at_ns, 1_000_000_000)
+        if settime(fd, _ABSOLUTE, pointer, None) != 0:
+            raise OSError(ctypes.get_errno(), "timerfd_settime")
+
+    return fd, set_to

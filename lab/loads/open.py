@@ -1,0 +1,168 @@
+"""The ``open`` load: requests are due at planned moments, whatever the app does; latency counts from there.
+
+This is the side that the runner uses. It starts the driver process once and passes it one order after
+another; it imports neither Locust nor gevent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lab.errors import EnvironmentFailed
+from lab.loads._order import (
+    ORDERS,
+    SAMPLE,
+    WORDS,
+    BlockDone,
+    BlockFailed,
+    BlockLoad,
+    BlockOrder,
+    DriverReady,
+    Failure,
+    GeneratorChecks,
+    Samples,
+    Word,
+)
+
+__all__ = [
+    "SAMPLE", "BlockLoad", "BlockOrder", "DriverReady", "Failure", "GeneratorChecks", "Open", "Samples",
+]  # fmt: skip
+
+_LOG_LINES = 15
+
+
+class Open:
+    """The driver process, seen from the runner. One block at a time: ``begin``, then ``finish``."""
+
+    kind: ClassVar[str] = "open"
+    lead_s: ClassVar[float] = 0.05  # what the driver needs between an order and the block's start
+
+    def __init__(self, folder: Path, *, own: Callable[[Mapping[str, Any]], None]) -> None:
+        """Start the driver; it logs to ``folder/logs/load.log`` and is ready about a second later."""
+        self._log = folder / "logs" / "load.log"
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._pending: BlockOrder | None = None
+        self._ready: DriverReady | None = None
+        self._words: SimpleQueue[Word | None] = SimpleQueue()
+        with self._log.open("ab") as log:
+            # A session of its own: Ctrl-C is for the lab, which then closes this one in order.
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "lab.loads._driver", str(time.monotonic_ns())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+            )
+        own({"process": self._process.pid})
+        threading.Thread(target=self._listen, name="load-driver", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ready(self, deadline_s: float = 20.0) -> DriverReady:
+        """Wait until the driver takes orders. Calling it is optional: earlier orders wait in the pipe."""
+        if self._ready is None:
+            word = self._next(deadline_s, "start")
+            if not isinstance(word, DriverReady):
+                raise self._failed("the load driver did not start", self._tail())
+            self._ready = word
+        return self._ready
+
+    def begin(self, order: BlockOrder) -> None:
+        """Hand over a block; returns at once. The driver starts it at ``order.start_ns``."""
+        if self._pending is not None:
+            raise RuntimeError(f"block {self._pending.n} is still under way")
+        order = replace(order, samples=order.samples.absolute())  # the driver stands elsewhere
+        order.samples.parent.mkdir(parents=True, exist_ok=True)
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(ORDERS.dump_json(order) + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise self._failed("the load driver is gone", self._tail()) from None
+        self._pending = order
+
+    def finish(self, deadline_s: float) -> BlockLoad:
+        """Wait at most ``deadline_s`` from now for the drained block; read its samples.
+
+        EnvironmentFailed where the driver failed, died or did not answer in time.
+        """
+        order = self._pending
+        if order is None:
+            raise RuntimeError("no block is under way")
+        self._pending = None
+        deadline = time.monotonic() + deadline_s
+        self.ready(deadline_s)
+        word = self._word_of(order.n, deadline)
+        if isinstance(word, BlockFailed):
+            raise self._failed(f"the load driver could not run block {order.n}", word.why)
+        return BlockLoad(
+            n=word.n,
+            samples=_read_samples(order.samples),
+            names=word.names,
+            checks=word.checks,
+            schedule_sha256=word.schedule_sha256,
+        )
+
+    def close(self) -> None:
+        """End the driver, whatever it does. Safe to call twice."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):  # it died before
+                self._process.stdin.close()
+        try:
+            self._process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as answers:
+            for line in answers:
+                self._words.put(WORDS.validate_json(line))
+        self._words.put(None)
+
+    def _word_of(self, n: int, deadline: float) -> BlockDone | BlockFailed:
+        while True:
+            word = self._next(deadline - time.monotonic(), f"finish block {n}")
+            if not isinstance(word, DriverReady) and word.n == n:
+                return word  # any other is the late end of a block that was given up
+
+    def _next(self, deadline_s: float, what: str) -> Word:
+        try:
+            word = self._words.get(timeout=max(deadline_s, 0.001))
+        except Empty:
+            late = f"the load driver did not {what} in time"
+            raise self._failed(late, self._tail()) from None
+        if word is None:
+            self._words.put(None)  # for whoever asks next
+            status = self._process.wait()
+            raise self._failed(f"the load driver ended by itself (status {status})", self._tail())
+        return word
+
+    def _failed(self, what: str, why: str) -> EnvironmentFailed:
+        return EnvironmentFailed(what, where=str(self._log), why=why, do="read the log; then run it again")
+
+    def _tail(self) -> str:
+        lines = self._log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+        return "\n".join(lines) or "its log is empty"
+
+
+def _read_samples(path: Path) -> Samples:
+    samples: Samples = np.load(path, allow_pickle=False)
+    if samples.dtype != SAMPLE:
+        raise EnvironmentFailed("the samples have an unknown form", where=str(path), why=str(samples.dtype))
+    return samples

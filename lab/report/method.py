@@ -1,0 +1,134 @@
+"""How the run was made and what it could have seen: the design, the fault's proof, the environment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from lab.model.report import Report
+from lab.report import numbers
+from lab.report.arms import Look
+
+
+@dataclass(frozen=True)
+class Fact:
+    term: str
+    said: str
+
+
+@dataclass(frozen=True)
+class FaultRow:
+    """What the events say of one fault in one arm."""
+
+    look: Look
+    fault: str
+    on: int
+    off: int
+    delivered: str
+
+
+def design(report: Report) -> tuple[Fact, ...]:
+    """The experiment, as it was planned before the first request."""
+    plan, block = report.plan, report.plan.block
+    judged = [b for b in report.blocks if b.phase != "closing"]
+    disturbed = sum(b.disturbed for b in judged)
+    arrivals = "at random moments (Poisson)" if block.arrivals == "poisson" else "at even distances"
+    strata = f"shuffled rounds of {plan.design.per_stratum} blocks an arm, order drawn from the seed"
+    return (
+        Fact("Arms", f"{len(plan.arms)}, each an app with servers of its own"),
+        Fact("Order", strata),
+        Fact("Blocks", f"{len(judged)} of {block.length_s:g} s with {block.gap_s:g} s between them"),
+        Fact("Disturbed", _counted(disturbed)),
+        Fact("Load", f"{block.rate:g} requests a second, {arrivals}, whatever the app does"),
+        Fact("Latency", "counts from the moment a request was due, so a stalled app cannot hide requests"),
+        Fact("Time-out", f"{block.timeout_s:g} s; an unanswered request counts as failed"),
+        Fact("Seed", str(plan.seed)),
+    )
+
+
+def _counted(disturbed: int) -> str:
+    if not disturbed:
+        return "none"
+    return f"{disturbed} block{'s' if disturbed > 1 else ''}, measured again at once"
+
+
+def power(report: Report) -> tuple[Fact, ...]:
+    """What the design can prove, and how rarely it is wrong."""
+    design, found = report.plan.design, []
+    for look, allowed, alpha in zip(design.looks, design.allowed, design.alpha, strict=False):
+        pairs = look * design.per_stratum**2
+        blocks = look * design.per_stratum
+        found.append(
+            Fact(
+                f"After {blocks} blocks an arm",
+                f"at least {pairs - allowed} of {pairs} side-by-side comparisons must agree; "
+                f"a placebo does that {_once(alpha)}",
+            )
+        )
+    bad = 1 - 0.01 ** (1 / design.tail)
+    found.append(
+        Fact(
+            "Before RESOLVED",
+            f"{design.tail} blocks of the fix in a row within what is allowed: "
+            f"a fix that fails in more than {numbers.share(bad)} of its blocks passes once in 100 runs",
+        )
+    )
+    return tuple(found)
+
+
+def _once(alpha: float) -> str:
+    return f"once in {round(1 / alpha):,} runs" if alpha > 0 else "never"
+
+
+def happenings(report: Report) -> tuple[Fact, ...]:
+    """What was done to the arms while the load went on: how long a fix took, when something recovered."""
+    said = {"fix-applied": "took", "recovered": "recovered after"}
+    return tuple(
+        Fact(
+            event.what or event.kind, f"{event.arm}: {said[event.kind]} {_seconds(event.data.get('seconds'))}"
+        )
+        for event in report.events
+        if event.kind in said
+    )
+
+
+def _seconds(value: object) -> str:
+    return f"{numbers.plain(float(value))} s" if isinstance(value, int | float) else "an unknown time"
+
+
+def faults(report: Report, looks: dict[str, Look]) -> tuple[FaultRow, ...]:
+    """Proof that each fault bit, and that it was undone."""
+    struck: Counter[tuple[str, str]] = Counter()
+    over: Counter[tuple[str, str]] = Counter()
+    delivered: dict[tuple[str, str], str] = {}
+    for event in report.events:
+        key = (event.arm, event.what)
+        if event.arm not in looks or event.kind not in ("fault-on", "fault-off", "event"):
+            continue
+        struck[key] += event.kind in ("fault-on", "event")
+        over[key] += event.kind in ("fault-off", "event")
+        if event.data and key not in delivered:
+            delivered[key] = ", ".join(f"{name} {value}" for name, value in event.data.items())
+    ordered = sorted(struck, key=lambda key: list(looks).index(key[0]))
+    return tuple(
+        FaultRow(looks[arm], what, struck[arm, what], over[arm, what], delivered.get((arm, what), ""))
+        for arm, what in ordered
+    )
+
+
+def environment(report: Report) -> tuple[Fact, ...]:
+    """Where the numbers come from; two runs compare only where these agree."""
+    info, machine = report.info, report.info.machine
+    memory = numbers.size(machine.memory_bytes)
+    return (
+        Fact("Started", info.started.replace("T", " ").replace("+00:00", " UTC")),
+        Fact("Stack", info.stack),
+        *(Fact(name, version) for name, version in info.versions.items()),
+        Fact(
+            "Machine",
+            f"{machine.cores} cores{f' ({machine.cpu})' if machine.cpu else ''}, {memory} of memory",
+        ),
+        Fact("System", f"{machine.kernel}, Python {machine.python}"),
+        Fact("Run", info.run),
+        Fact("Scenario", f"{report.plan.scenario}, SHA-256 {report.plan.scenario_sha256[:12]}…"),
+    )

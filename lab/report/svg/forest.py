@@ -1,0 +1,166 @@
+"""Effect and interval of every fix on one measure, against no change and against what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from markupsafe import Markup
+
+from lab.model.run import MeasureResult, MeasureSpec, Verdict
+from lab.report import numbers
+from lab.report.arms import Look
+from lab.report.svg.draw import NARROW, Chart, Table, chart, line, marker, rect, text
+from lab.report.svg.scale import Linear, Log, Scale, around
+
+_ROW, _TOP = 34, 30
+_IN = {"share": ", in percentage points", "ms": ", in ms"}
+
+
+@dataclass(frozen=True)
+class _Row:
+    look: Look
+    label: str
+    result: MeasureResult
+
+
+def forest(
+    key: str, spec: MeasureSpec, verdicts: Sequence[Verdict], looks: Mapping[str, Look]
+) -> Chart | None:
+    """None where no fix has a result on this measure."""
+    rows = [
+        _Row(looks[verdict.arm], verdict.fix, result)
+        for verdict in verdicts
+        for result in verdict.measures
+        if result.name == spec.name and result.ratio is not None
+    ]
+    if not rows:
+        return None
+    title = (
+        f"Change of {spec.name} against the problem{_IN.get(spec.unit, '') if spec.scale != 'ratio' else ''}"
+    )
+    return chart(key, title, _said(rows), _table(spec, rows), lambda width: _draw(spec, rows, width))
+
+
+def allowed_change(spec: MeasureSpec, result: MeasureResult) -> float | None:
+    """The change that brings the problem's median just to what is allowed; None where that is unknown."""
+    allowed = result.limit
+    if allowed is None and result.healthy is not None:
+        allowed = result.healthy * spec.tau if spec.scale == "ratio" else result.healthy + spec.tolerance
+    if allowed is None or result.problem is None:
+        return None
+    if spec.scale == "ratio":
+        return allowed / result.problem if result.problem > 0 and allowed > 0 else None
+    return allowed - result.problem
+
+
+def _draw(spec: MeasureSpec, rows: Sequence[_Row], width: int) -> tuple[float, list[Markup]]:
+    narrow = width == NARROW
+    left, right = (12, 12) if narrow else (170, 178)
+    row = _ROW + 14 if narrow else _ROW
+    bottom = _TOP + row * len(rows)
+    scale = _scale(spec, rows, left, width - right)
+    neutral = 1.0 if spec.scale == "ratio" else 0.0
+    drawn = _ground(spec, rows, scale, (left, width - right), bottom)
+    drawn.append(line(scale(neutral), _TOP - 6, scale(neutral), bottom, "neutral"))
+    drawn.append(
+        text(scale(neutral), _TOP - 12, "no change", "label", _anchor(scale(neutral), left, width - right))
+    )
+    for n, one in enumerate(rows):
+        drawn += _row(one, scale, _TOP + n * row + row / 2, width, narrow=narrow)
+    for tick in scale.ticks():
+        drawn.append(line(scale(tick), bottom, scale(tick), bottom + 5, "axis"))
+        drawn.append(text(scale(tick), bottom + 19, _tick(spec, tick), "tick", "middle"))
+    drawn.append(line(left, bottom, width - right, bottom, "axis"))
+    return bottom + 28, drawn
+
+
+def _ground(
+    spec: MeasureSpec, rows: Sequence[_Row], scale: Scale, ends: tuple[float, float], bottom: float
+) -> list[Markup]:
+    target = allowed_change(spec, rows[0].result)
+    if target is None:
+        return []
+    limit = rows[0].result.limit
+    said = (
+        f"within the limit of {numbers.bound(limit, spec.unit)}" if limit is not None else "back to healthy"
+    )
+    edge = scale(target)
+    if edge - ends[0] > len(said) * 6.4 or edge - ends[0] > (ends[1] - ends[0]) / 2:
+        label = text(edge - 6, _TOP - 12, said, "label good", "end")
+    else:
+        label = text(ends[0], _TOP - 12, said, "label good", "start")
+    return [
+        rect(ends[0], _TOP - 6, edge - ends[0], bottom - _TOP + 6, "allowed"),
+        line(edge, _TOP - 6, edge, bottom, "limit", "5 3"),
+        label,
+    ]
+
+
+def _row(one: _Row, scale: Scale, y: float, width: int, *, narrow: bool) -> list[Markup]:
+    result = one.result
+    effect = numbers.effect(result.ratio, result.scale, result.unit)
+    bounds = numbers.interval(result.lower, result.upper, result.scale, result.unit)
+    said = f"{effect} ({bounds})" if bounds else effect
+    at = y + 9 if narrow else y
+    low, high = (result.ratio if v is None or not isfinite(v) else v for v in (result.lower, result.upper))
+    drawn = [
+        line(scale(low or 0.0), at, scale(high or 0.0), at, f"interval {one.look.css}"),
+        line(scale(low or 0.0), at - 5, scale(low or 0.0), at + 5, f"interval {one.look.css}"),
+        line(scale(high or 0.0), at - 5, scale(high or 0.0), at + 5, f"interval {one.look.css}"),
+        marker(one.look.shape, scale(result.ratio or 0.0), at, 6, one.look.css, f"{one.label}: {said}"),
+    ]
+    if narrow:
+        drawn += [text(12, y - 8, one.label, "name"), text(width - 12, y - 8, said, "value", "end")]
+    else:
+        drawn += [text(0, y + 4, _short(one.label), "name"), text(width, y + 4, said, "value", "end")]
+    return drawn
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 24 else f"{label[:23]}…"
+
+
+def _scale(spec: MeasureSpec, rows: Sequence[_Row], start: float, end: float) -> Scale:
+    found = [1.0 if spec.scale == "ratio" else 0.0]
+    for one in rows:
+        ends = (one.result.ratio, one.result.lower, one.result.upper, allowed_change(spec, one.result))
+        found += [value for value in ends if value is not None and isfinite(value)]
+    count = 4 if end - start < 400 else 7
+    if spec.scale == "ratio":
+        return Log(*around(found, log=True, margin=0.1), start, end, count)
+    return Linear(*around(found, margin=0.1), start, end, count)
+
+
+def _tick(spec: MeasureSpec, tick: float) -> str:
+    if spec.scale == "ratio":
+        return f"× {tick:g}"
+    if spec.unit == "share":
+        return f"{tick * 100:+.0f}".replace("-", numbers.MINUS) if tick else "0"
+    return f"{tick:+g}".replace("-", numbers.MINUS) if tick else "0"
+
+
+def _anchor(x: float, left: float, right: float) -> str:
+    return "end" if x > right - 40 else "start" if x < left + 40 else "middle"
+
+
+def _said(rows: Sequence[_Row]) -> str:
+    return " ".join(
+        f"{one.label}: {numbers.effect(one.result.ratio, one.result.scale, one.result.unit)}." for one in rows
+    )
+
+
+def _table(spec: MeasureSpec, rows: Sequence[_Row]) -> Table:
+    return Table(
+        head=("arm", "change", "bounds", "change that is needed"),
+        rows=tuple(
+            (
+                one.label,
+                numbers.effect(one.result.ratio, one.result.scale, one.result.unit),
+                numbers.interval(one.result.lower, one.result.upper, one.result.scale, one.result.unit),
+                numbers.effect(allowed_change(spec, one.result), one.result.scale, one.result.unit),
+            )
+            for one in rows
+        ),
+    )

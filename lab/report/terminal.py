@@ -1,0 +1,116 @@
+"""The end of a run on a terminal: at most twelve lines that also make sense without colour."""
+
+from __future__ import annotations
+
+from lab.model.report import Report
+from lab.model.run import MeasureResult, Verdict
+from lab.report import numbers, words
+
+LINES = 12
+_MAX_CELLS = 3
+
+
+def ending(report: Report) -> str:
+    """What a person reads when a run is over; no line break at the end."""
+    closing = [*_reasons(report)[:3], *_warnings(report), _last(report)]
+    rows = _rows(report, LINES - 1 - len(closing))
+    return "\n".join([_first(report), *rows, *closing])
+
+
+def _first(report: Report) -> str:
+    info = report.info
+    facts = [info.stack, *_servers(report), f"seed {info.seed}"]
+    return f"{report.plan.scenario:<42} {' · '.join(facts)}"
+
+
+def _servers(report: Report) -> list[str]:
+    return [f"{name} {version}" for name, version in report.info.versions.items() if name in _SHOWN]
+
+
+_SHOWN = ("postgres", "valkey", "redis")
+
+
+def _rows(report: Report, room: int) -> list[str]:
+    verdicts = [*words.fixes(report), *_telling_placebos(report)]
+    if not verdicts:
+        return []
+    more = max(0, len(verdicts) + 1 - room)
+    if more:
+        verdicts = [*verdicts[: len(verdicts) - more - 2], verdicts[-1]]
+        more += 1
+    table = [_problem_row(report, verdicts[0]), *(_row(report, verdict) for verdict in verdicts)]
+    lines = _aligned(table)
+    return [*lines, f"  … {more} more in the report"] if more else lines
+
+
+def _telling_placebos(report: Report) -> list[Verdict]:
+    """One placebo speaks for all groups, unless one of them did what it must not."""
+    found = words.placebos(report)
+    odd = [v for v in found if v.state != "not-resolved"]
+    return [*odd[:2]] or [*found[:1]]
+
+
+def _cells(verdict: Verdict) -> list[MeasureResult]:
+    return [m for m in words.ordered(verdict) if m.role == "primary"][: _MAX_CELLS - 1]
+
+
+def _problem_row(report: Report, verdict: Verdict) -> list[str]:
+    measures = _cells(verdict)
+    told = [f"{numbers.number(m.problem, m.unit)} {m.name}" for m in measures]
+    problem = report.plan.in_group(verdict.group, "problem")
+    healthy = report.plan.in_group(verdict.group, "healthy")
+    slow = words.p99(report, problem.name) if problem else None
+    if slow is not None:
+        well = words.p99(report, healthy.name) if healthy else None
+        aside = f" (healthy {numbers.milliseconds(well)})" if well is not None else ""
+        told.append(f"p99 {numbers.milliseconds(slow)}{aside}")
+    return ["problem", *told, words.reproduced(report)]
+
+
+def _row(report: Report, verdict: Verdict) -> list[str]:
+    told = [numbers.number(m.fixed, m.unit) for m in _cells(verdict)]
+    slow = words.p99(report, verdict.arm)
+    if slow is not None:
+        told.append(f"    {numbers.milliseconds(slow)}")
+    return [verdict.fix, *told, words.state_in_words(verdict)]
+
+
+def _aligned(table: list[list[str]]) -> list[str]:
+    columns = max(len(row) for row in table)
+    even = [[*row[:-1], *[""] * (columns - len(row)), row[-1]] for row in table]
+    widths = [max(len(row[n]) for row in even) for n in range(columns)]
+    lines = []
+    for row in even:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append(f"  {'  '.join(cells)}".rstrip())
+    return lines
+
+
+def _reasons(report: Report) -> list[str]:
+    if report.judgement.void:
+        return [f"VOID: {report.judgement.void}"]
+    said = []
+    for verdict in words.fixes(report):
+        how_sure = words.comparisons(verdict)
+        resolved = verdict.state == "resolved"
+        said.append(how_sure if resolved and how_sure else f"{verdict.fix}: {verdict.reason}")
+    return said
+
+
+def _warnings(report: Report) -> list[str]:
+    if not report.warnings:
+        return []
+    more = f" (and {len(report.warnings) - 1} more in the report)" if len(report.warnings) > 1 else ""
+    return [f"warning: {report.warnings[0]}{more}"]
+
+
+def _last(report: Report) -> str:
+    info = report.info
+    facts = [
+        f"{info.load_s:.0f} s of load",
+        f"{info.wall_s:.0f} s in all",
+        f"report {report.folder}/report.html",
+    ]
+    if info.again:
+        facts.append(f"again: {info.again}")
+    return " · ".join(facts)

@@ -1,0 +1,173 @@
+"""What must fit together across the parts of a scenario. Pure; everything wrong is noted at its place."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from lab.model.kinds import Kinds
+from lab.model.scenario import FaultUse, FixUse, Request
+from lab.scenario.blocks import check_block
+from lab.scenario.measures import check_measures
+from lab.scenario.parts import Parts
+from lab.scenario.problems import unknown
+from lab.scenario.reading import Placed, Reading
+from lab.scenario.tree import Path
+
+RESERVED = frozenset({"healthy", "problem", "placebo", "calm", "all", "none"})
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_FIX_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_SERVICES = frozenset({"postgres", "redis"})
+
+
+def check(reading: Reading, kinds: Kinds, parts: Parts) -> None:
+    """Note everything that no part can see on its own."""
+    _unique(reading, [(one.at, one.value.name) for one in parts.requests], "request")
+    _unique(reading, [(one.at, one.value.name) for one in parts.measures], "measure")
+    for request in parts.requests:
+        _request(reading, request)
+    for fault in parts.faults:
+        _fault(reading, fault)
+    for fix in parts.fixes:
+        _fix(reading, fix)
+    _load(reading, parts)
+    _services(reading, kinds, parts)
+    _closing(reading, parts)
+    _healthy(reading, parts)
+    check_measures(reading, kinds, parts)
+    check_block(reading, parts)
+
+
+def _unique(reading: Reading, names: Sequence[tuple[Path, str]], what: str) -> None:
+    count = Counter(name for _, name in names)
+    first = {name: at for at, name in reversed(names)}
+    for at, name in names:
+        if count[name] > 1 and at != first[name]:
+            line, _ = reading.tree.place((*first[name], "name"))
+            reading.problem((*at, "name"), f"a second {what} named {name!r}: the first is in line {line}")
+
+
+def _request(reading: Reading, placed: Placed[Request]) -> None:
+    at, request = placed.at, placed.value
+    if (request.get is None) == (request.post is None):
+        both = "not both" if request.get is not None else "for example get: /products/top"
+        reading.problem(at, f"a request has one of get and post, {both}")
+        return
+    key = "get" if request.get is not None else "post"
+    if not request.path.startswith("/"):
+        reading.problem((*at, key), f"a path begins with a slash: /{request.path}")
+    if request.body is not None and key == "get":
+        reading.problem((*at, "body"), "a GET has no body", key=True)
+    if request.weight <= 0:
+        reading.problem((*at, "weight"), "a weight is above 0: leave the request out instead")
+    _placeholders(reading, at, key, request)
+    for name, law in request.values.items():
+        _law(reading, (*at, "values", name), dict(law))
+
+
+def _placeholders(reading: Reading, at: Path, key: str, request: Request) -> None:
+    named = _PLACEHOLDER.findall(request.path)
+    for name in dict.fromkeys(named):
+        if name not in request.values:
+            written = f"values: {{{name}: {{uniform: [1, 5000]}}}}"
+            reading.problem((*at, key), f"the placeholder {{{name}}} has no values: add {written}")
+    for name in request.values:
+        if name not in named:
+            where = (*at, "values", name)
+            reading.problem(where, f"values for {name!r}, but the path has no {{{name}}}", key=True)
+
+
+def _law(reading: Reading, at: Path, law: dict[str, tuple[int, int]]) -> None:
+    for key in law:
+        if key != "uniform":
+            reading.problem((*at, key), unknown("law of values", key, ["uniform"]), key=True)
+    if not law:
+        reading.problem(at, "missing key 'uniform': write uniform: [1, 5000]")
+    low, high = law.get("uniform", (0, 0))
+    if low > high:
+        reading.problem((*at, "uniform"), f"the lower end comes first: [{high}, {low}]")
+
+
+def _fault(reading: Reading, placed: Placed[FaultUse]) -> None:
+    at, use = placed.at, placed.value
+    event = type(use.params).event
+    if event is None and use.event_window is not None:
+        message = f"{use.kind} has no event that passes: leave event_window out"
+        reading.problem((*at, "event_window"), message, key=True)
+    if event is not None and use.when != "each-block":
+        message = f"{use.kind} passes by itself: write when: each-block, and an event_window"
+        reading.problem((*at, "when"), message)
+    elif event is not None and use.event_window is None:
+        reading.problem(at, f"missing key 'event_window': how long an {event} is felt, for example 500ms")
+    if use.when == "standing" and reading.has((*at, "at")):
+        reading.problem((*at, "at"), "a standing fault happens before the first block: leave out", key=True)
+
+
+def _fix(reading: Reading, placed: Placed[FixUse]) -> None:
+    at, fix = placed.at, placed.value
+    name = str(at[-1])
+    if name in RESERVED:
+        reading.problem(at, f"{name!r} is the lab's own word: give the fix another name", key=True)
+    elif not _FIX_NAME.fullmatch(name):
+        reading.problem(at, f"the name of a fix has small letters, digits and dashes: not {name!r}", key=True)
+    if not fix.expect:
+        reading.problem((*at, "expect"), "name at least one state, for example resolved")
+    if "resolved" not in fix.expect and not fix.expect_reason:
+        reading.problem(
+            (*at, "expect"), "missing key 'expect_reason': say why it does not resolve the problem"
+        )
+    if fix.processes is not None and fix.processes < 1:
+        reading.problem((*at, "processes"), "an app has at least one process")
+
+
+def _load(reading: Reading, parts: Parts) -> None:
+    if parts.stack is not None and parts.stack.processes < 1:
+        reading.problem(("stack", "processes"), "an app has at least one process")
+    if parts.load is None:
+        return
+    if parts.load.rate <= 0:
+        reading.problem(("load", "rate"), "a rate is above 0")
+    if parts.load.timeout <= 0:
+        reading.problem(("load", "timeout"), "a time-out is above 0")
+
+
+def _services(reading: Reading, kinds: Kinds, parts: Parts) -> None:
+    """Whatever a plug-in needs of the servers has to stand under ``stack: services``."""
+    if parts.stack is None:
+        return
+    missing = _SERVICES - set(parts.stack.services)
+    uses: list[tuple[Path, str, object]] = [(f.at, f.value.kind, f.value.params) for f in parts.faults]
+    uses += [(fix.at, fix.value.kind, fix.value.params) for fix in parts.fixes]
+    uses += [(seen.at, seen.value.kind, seen.value.params) for seen in parts.evidence]
+    uses += [
+        ((*one.at, "measure"), one.value.measure, kinds.probes.get(one.value.measure.partition(".")[0]))
+        for one in parts.measures
+    ]
+    for at, kind, plugin in uses:
+        for service in sorted(missing & set(getattr(plugin, "needs", ()))):
+            reading.problem(at, f"{kind} needs {service}: add it to the services of the stack")
+
+
+def _closing(reading: Reading, parts: Parts) -> None:
+    if parts.closing is None:
+        return
+    if not any(fault.value.when == "standing" for fault in parts.faults):
+        reading.problem(
+            ("closing",), "nothing heals in the closing stretch: it needs a standing fault", key=True
+        )
+    if parts.closing.heal_at >= parts.closing.length:
+        reading.problem(
+            ("closing", "heal_at"), "the fault heals within the closing stretch: before its length"
+        )
+
+
+def _healthy(reading: Reading, parts: Parts) -> None:
+    if parts.healthy == "fault-off":
+        if not reading.has(("faults",)) or reading.tree.at(("faults",)) == []:
+            at: Path = ("healthy",) if reading.has(("healthy",)) else ()
+            reading.problem(at, "without a fault nothing can be switched off: write healthy: limit")
+        return
+    for symptom in parts.symptoms:
+        if not reading.has((*symptom.at, "limit")):
+            reading.problem(symptom.at, "missing key 'limit': without a healthy arm the limit alone decides")

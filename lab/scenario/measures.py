@@ -1,0 +1,89 @@
+"""What a measure may say, by where its numbers come from. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.model.kinds import Kinds
+from lab.model.measures import PER_REQUEST, SAMPLES, measure_spec
+from lab.model.scenario import Measure
+from lab.scenario.parts import Parts
+from lab.scenario.problems import unknown
+from lab.scenario.reading import Placed, Reading, keys_of
+
+
+def check_measures(reading: Reading, kinds: Kinds, parts: Parts) -> None:
+    """Note what no measure of its kind can have, or has to have."""
+    requests = [one.value.name for one in parts.requests]
+    for placed in parts.measures:
+        if placed.value.measure in SAMPLES:
+            _of_requests(reading, placed, requests)
+        else:
+            _of_a_counter(reading, kinds, parts, placed)
+        _tolerances(reading, kinds, placed)
+
+
+def _of_requests(reading: Reading, placed: Placed[Measure], requests: list[str]) -> None:
+    at, measure = placed.at, placed.value
+    quantity = SAMPLES[measure.measure]
+    if measure.of is not None and measure.of not in requests:
+        reading.problem((*at, "of"), unknown("request", measure.of, requests))
+    if measure.per is not None:
+        reading.problem((*at, "per"), f"{measure.measure} is per request already: leave out", key=True)
+    if quantity.needs_over and measure.over is None:
+        reading.problem(at, f"missing key 'over': {measure.measure} needs a bound such as over: 100ms")
+    if not quantity.needs_over and measure.over is not None:
+        reading.problem((*at, "over"), f"{measure.measure} has no bound: leave out", key=True)
+
+
+def _of_a_counter(reading: Reading, kinds: Kinds, parts: Parts, placed: Placed[Measure]) -> None:
+    at, measure = placed.at, placed.value
+    source = measure.measure.partition(".")[0]
+    probe = kinds.counters[source]
+    if "of" in keys_of(probe):
+        _label(reading, kinds, parts, placed)
+    elif measure.of is not None:
+        reading.problem((*at, "of"), f"{source} counts for the whole server: leave out", key=True)
+    if measure.over is not None:
+        reading.problem((*at, "over"), f"{measure.measure} has no bound: leave out", key=True)
+    events = [PER_REQUEST, *_events(reading, kinds)]
+    if measure.per is not None and measure.per not in events:
+        reading.problem((*at, "per"), unknown("event", measure.per, events))
+
+
+def _label(reading: Reading, kinds: Kinds, parts: Parts, placed: Placed[Measure]) -> None:
+    at, label = placed.at, placed.value.of
+    app = parts.stack.app if parts.stack is not None else ""
+    known = kinds.labels.get(app, frozenset())
+    if label is None:
+        reading.problem(at, f"missing key 'of': {placed.value.measure} counts for one label of the app's SQL")
+    elif known and label not in known:
+        reading.problem((*at, "of"), unknown("label of a statement", label, known))
+
+
+def _events(reading: Reading, kinds: Kinds) -> list[str]:
+    """Events of the faults that this file names, also of those with other mistakes."""
+    faults: Any = reading.tree.at(("faults",))
+    named = [one.get("kind") for one in faults if isinstance(one, dict)] if isinstance(faults, list) else []
+    found = (kinds.faults[kind].event for kind in named if isinstance(kind, str) and kind in kinds.faults)
+    return [event for event in found if event]
+
+
+def _tolerances(reading: Reading, kinds: Kinds, placed: Placed[Measure]) -> None:
+    at, measure = placed.at, placed.value
+    spec = measure_spec(measure, kinds, "primary")
+    if spec.scale == "ratio" and measure.tolerance is not None:
+        message = f"{measure.measure} is compared as a ratio: write tau instead"
+        reading.problem((*at, "tolerance"), message, key=True)
+    if spec.scale == "difference" and reading.has((*at, "tau")):
+        message = f"{measure.measure} can be zero and is compared as a difference: write tolerance instead"
+        reading.problem((*at, "tau"), message, key=True)
+    if measure.tau < 1:
+        reading.problem((*at, "tau"), "tau is the tolerated ratio to healthy: 1 or more")
+    counted = spec.scale == "difference" and measure.measure not in SAMPLES
+    if counted and not (reading.has((*at, "limit")) or reading.has((*at, "tolerance"))):
+        reading.problem(
+            at, f"missing key 'limit' or 'tolerance': {measure.measure} is a count that can be zero"
+        )
+    if measure.limit is not None and measure.limit < 0:
+        reading.problem((*at, "limit"), "a limit is 0 or more")

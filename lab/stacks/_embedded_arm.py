@@ -1,0 +1,149 @@
+"""One arm of embedded servers: Postgres on a clone of the data, Valkey and the app."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab.errors import EnvironmentFailed
+from lab.model.stack import ArmSpec, RunContext, ServiceName
+from lab.stacks._disk import clone, disk_words, remove
+from lab.stacks._ports import HOST, PortTaken, free_port, give_back, is_free
+from lab.stacks._postgres import app_url, superuser_url
+from lab.stacks._process import Server
+from lab.stacks._ready import app_answers, redis_answers, tail, wait_until
+from lab.stacks._shop import command, environment, settings
+from lab.stacks._template import Postgres, wait_for
+
+_APP_ASKED_S = 2.0
+_SERVER_ASKED_S = 5.0
+
+
+class EmbeddedArm:
+    """Implements ``lab.model.stack.Running``; see there."""
+
+    def __init__(
+        self,
+        arm: ArmSpec,
+        run: RunContext,
+        folder: Path,
+        postgres: Postgres,
+        redis: Path,
+        versions: Mapping[str, str],
+    ) -> None:
+        self.name = arm.name
+        self.versions = versions
+        self._folder = folder
+        self._data = folder / "postgres"
+        self._logs = run.folder / "logs" / arm.name
+        self._ports = {service: free_port() for service in ("app", *arm.services)}
+        self.url = f"http://{HOST}:{self._ports['app']}"
+        self.dsn = superuser_url(self._ports["postgres"]) if "postgres" in self._ports else ""
+        self.redis_url = f"redis://{HOST}:{self._ports['redis']}/0" if "redis" in self._ports else ""
+        self._servers: dict[str, Server] = {}
+        if "postgres" in self._ports:
+            self._servers["postgres"] = postgres.server(
+                self._data, self._ports["postgres"], self._log("postgres"), run
+            )
+        if "redis" in self._ports:
+            self._servers["redis"] = self._redis(redis, run)
+        self._servers["app"] = self._app(arm, run)
+
+    def _log(self, service: str) -> Path:
+        return self._logs / f"{service}.log"
+
+    def _redis(self, binary: Path, run: RunContext) -> Server:
+        port = str(self._ports["redis"])
+        return Server(
+            service="redis",
+            command=[
+                str(binary), "--port", port, "--bind", HOST, "--dir", str(self._folder), "--save", "",
+                "--appendonly", "no", "--daemonize", "no",
+            ],
+            folder=self._folder,
+            log=self._log("redis"),
+            port=self._ports["redis"],
+            own=run.own,
+        )  # fmt: skip
+
+    def _app(self, arm: ArmSpec, run: RunContext) -> Server:
+        database = app_url(HOST, self._ports["postgres"]) if self.dsn else ""
+        return Server(
+            service="app",
+            command=command(arm, self._ports["app"]),
+            folder=self._folder,
+            log=self._log("app"),
+            port=self._ports["app"],
+            own=run.own,
+            stdin=settings(arm, database, self.redis_url),
+            environment=environment(),
+        )
+
+    def up(self, template: Path) -> None:
+        """Clone the data and start everything. Raises PortTaken, EnvironmentFailed; then call ``stop``."""
+        with disk_words(self._logs):
+            self._logs.mkdir(parents=True, exist_ok=True)
+        if self.dsn:
+            clone(template, self._data)
+        for service in ("redis", "postgres"):
+            if service in self._servers:
+                self._servers[service].spawn()
+        for service in ("postgres", "redis"):
+            if service in self._servers:
+                self._wait(service)
+        self._servers["app"].spawn()
+        self._wait("app")
+
+    def _wait(self, service: str) -> None:
+        server = self._servers[service]
+        if service == "postgres":
+            wait_for(server, "shop")
+            return
+        answers = redis_answers if service == "redis" else app_answers
+        try:
+            wait_until(lambda: answers(server.port), living=server.alive, log=server.last_lines, what=service)
+        except EnvironmentFailed as error:
+            if not server.alive() and not is_free(server.port):
+                raise PortTaken(error.what, f"{HOST}:{server.port}", error.why, "free the port") from error
+            raise
+
+    def logs(self, service: ServiceName, lines: int = 20) -> str:
+        return tail(self._log(service), lines)
+
+    def cpu_seconds(self) -> float:
+        return sum(server.cpu_seconds() for server in self._servers.values())
+
+    def alive(self, service: ServiceName) -> bool:
+        return self._servers[service].alive()
+
+    def kill(self, service: ServiceName) -> None:
+        self._servers[service].kill()
+
+    def start(self, service: ServiceName) -> None:
+        server = self._servers[service]
+        if not server.alive():
+            server.spawn()
+        self._wait(service)
+
+    def restart(self, service: ServiceName) -> None:
+        """As an administrator does it: asked to end, then started. Redis comes back empty."""
+        ask = "SIGINT" if service == "postgres" else "SIGTERM"
+        self._servers[service].end(ask, _SERVER_ASKED_S)
+        self.start(service)
+
+    def freeze(self) -> None:
+        for service in ("app", "redis", "postgres"):
+            if service in self._servers:
+                self._servers[service].freeze()
+
+    def thaw(self) -> None:
+        for service in ("postgres", "redis", "app"):
+            if service in self._servers:
+                self._servers[service].thaw()
+
+    def stop(self) -> None:
+        for service, ask in (("app", "SIGTERM"), ("postgres", "SIGQUIT"), ("redis", None)):
+            if service in self._servers:
+                self._servers[service].end(ask, _APP_ASKED_S)
+        give_back(*self._ports.values())
+        remove(self._folder)

@@ -1,0 +1,70 @@
+"""How the lab calls the app: as a program, by name. Nothing in its arguments or environment tells which
+variant of the code it runs; that comes in by a pipe or a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+
+from lab.errors import EnvironmentFailed
+from lab.model.stack import ArmSpec
+from lab.stacks._postgres import ROLE
+
+
+def settings(arm: ArmSpec, database_url: str, redis_url: str) -> bytes:
+    """The settings document that the app reads at its start."""
+    more = {name.lower(): value for name, value in arm.environment.items()}
+    urls = {"database_url": database_url, "redis_url": redis_url}
+    return json.dumps({**urls, "code": dict(arm.code), **more}).encode()
+
+
+def command(arm: ArmSpec, port: int) -> list[str]:
+    """-P: what lies in the current folder is never taken for the app."""
+    app = [sys.executable, "-P", "-m", arm.app, "--port", str(port)]
+    return [*app, "--processes", str(arm.processes), "--settings", "-"]
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without the lab's own settings, which may name the scenario."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("LAB_", "SHOP_"))}
+
+
+def app_version() -> str:
+    try:
+        return version("incident-lab")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@lru_cache(maxsize=8)
+def data_version(app: str) -> str:
+    """Changes whenever the app's schema or rows would. Raises EnvironmentFailed."""
+    return _data(app, "--version").strip()
+
+
+def load_data(app: str, superuser_url: str) -> str:
+    """Fill the database; returns the loader's own last word. Raises EnvironmentFailed."""
+    return _data(app, "--database-url", superuser_url, "--owner", ROLE).strip()
+
+
+def _data(app: str, *arguments: str) -> str:
+    ran = subprocess.run(
+        [sys.executable, "-P", "-m", f"{app}.data", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+        timeout=600,
+    )
+    if ran.returncode:
+        raise EnvironmentFailed(
+            what="the app's data could not be made",
+            where=f"python -m {app}.data",
+            why="\n".join(ran.stderr.splitlines()[-15:]),
+            do="look at the app's data module; a full disk fails here as well",
+        )
+    return ran.stdout

@@ -1,0 +1,58 @@
+"""Postgres, Redis and the app in Docker containers: official images by default, each replaceable."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from lab.model.stack import ArmSpec, RunContext, Running
+from lab.stacks._container_arm import ContainerArm
+from lab.stacks._docker import LABEL, no_engine
+from lab.stacks._images import make_images, missing
+from lab.stacks._ports import PortTaken
+
+_ATTEMPTS = 5
+
+
+class Containers:
+    """Arms as containers, published on 127.0.0.1 alone.
+
+    ``LAB_IMAGE_POSTGRES``, ``LAB_IMAGE_REDIS`` and ``LAB_IMAGE_PYTHON`` name other images; ``LAB_WHEELS``
+    a folder of wheels for an app image that is built without a network. Redis keeps nothing on disk:
+    after a kill it comes back empty.
+    """
+
+    kind: ClassVar[str] = "containers"
+    offers: ClassVar[frozenset[str]] = frozenset(
+        {"postgres", "redis", "app", "code", "sql", "kill", "restart", "freeze"}
+    )
+
+    def available(self) -> str:
+        """Empty where a Docker engine answers, else why not, in one line. Takes less than a second."""
+        return no_engine()
+
+    def missing_images(self, app: str = "sample_app") -> list[str]:
+        """Images that a first run would have to download; ``auto`` takes containers only without any."""
+        return missing(app)
+
+    def prepare(self, run: RunContext) -> None:
+        """Pull and build what is missing, fill the database once. Raises EnvironmentFailed."""
+        run.own({"label": f"{LABEL}={run.id}"})
+        make_images("sample_app", run)
+
+    def start(self, arm: ArmSpec, run: RunContext) -> Running:
+        """Bring one arm up; safe in parallel. Raises EnvironmentFailed, with nothing left running."""
+        run.own({"label": f"{LABEL}={run.id}"})
+        make_images(arm.app, run)
+        for attempt in range(_ATTEMPTS):
+            running = ContainerArm(arm, run)
+            try:
+                running.up()
+                return running
+            except PortTaken:
+                running.stop()
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            except BaseException:
+                running.stop()
+                raise
+        raise AssertionError("unreachable")

@@ -1,0 +1,8 @@
+"""The judge: exact statistics on blocks, from facts to one state for each fix. Pure and deterministic."""
+
+from __future__ import annotations
+
+from lab.verdict.judge import judge
+from lab.verdict.shuffle import child_seed, order
+
+__all__ = ["child_seed", "judge", "order"]

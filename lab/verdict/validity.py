@@ -1,0 +1,93 @@
+"""When no verdict is possible: a disturbed run, an unstable environment, a healthy arm that is not healthy.
+
+Each check answers with a sentence for people, or None where there is nothing to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.model.run import Block, Design
+from lab.verdict.bounds import present, quantile
+from lab.verdict.facts import Sides
+from lab.verdict.figures import share, times, value
+
+FEWEST_SLOTS = 6
+UNSTABLE_POWER = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Void:
+    """Why there is no verdict: a code for machines and a sentence for people."""
+
+    code: str
+    reason: str
+
+
+def too_disturbed(first_attempts: Sequence[Block], design: Design) -> Void | None:
+    """More than ``design.disturbed_share`` of all slots were disturbed in their first attempt."""
+    slots, disturbed = len(first_attempts), sum(block.disturbed for block in first_attempts)
+    if slots < FEWEST_SLOTS or disturbed <= design.disturbed_share * slots:
+        return None
+    return Void(
+        code="disturbed",
+        reason=(
+            f"the machine or the load generator disturbed {disturbed} of {slots} slots"
+            f" ({share(disturbed / slots)}, at most {share(design.disturbed_share)} allowed),"
+            " so no verdict is possible"
+        ),
+    )
+
+
+def invalid(primaries: Sequence[Sides]) -> Void | None:
+    """The first thing at a look that makes a verdict on these primary measures impossible."""
+    if not primaries:
+        return Void(
+            code="no-yardstick", reason="the plan has no primary measure, so there is nothing to judge"
+        )
+    checks = (_no_yardstick, _healthy_over_limit, _unstable)
+    return next((void for check in checks for sides in primaries if (void := check(sides))), None)
+
+
+def _no_yardstick(sides: Sides) -> Void | None:
+    if sides.spec.limit is not None or sides.healthy is not None:
+        return None
+    reason = f"{sides.spec.name} has neither a limit nor a healthy arm to be compared with"
+    return Void(code="no-yardstick", reason=reason)
+
+
+def _healthy_over_limit(sides: Sides) -> Void | None:
+    over, spec = sides.over(sides.healthy), sides.spec
+    if over == 0 or spec.limit is None or sides.healthy is None:
+        return None
+    blocks = len(present(sides.healthy))
+    return Void(
+        code="healthy-over-limit",
+        reason=(
+            f"{spec.name} was over its limit of {value(spec.limit, spec.unit)} in {over} of {blocks} healthy"
+            " blocks, so the limit cannot tell a fault from a healthy app here"
+        ),
+    )
+
+
+def _unstable(sides: Sides) -> Void | None:
+    """Healthy blocks that spread beyond tau^4 say nothing about a tolerance of tau."""
+    spec = sides.spec
+    if spec.scale != "ratio" or spec.limit is not None or sides.healthy is None:
+        return None
+    healthy = present(sides.healthy)
+    if not healthy:
+        return None
+    low, high = quantile(healthy, 0.1), quantile(healthy, 0.9)
+    allowed = spec.tau**UNSTABLE_POWER
+    if high <= allowed * low:
+        return None
+    return Void(
+        code="environment-unstable",
+        reason=(
+            f"the environment was unstable: {spec.name} of the healthy arm itself ranged from"
+            f" {value(low, spec.unit)} to {value(high, spec.unit)}"
+            f" ({times(high / low)}, at most {times(allowed)} allowed)"
+        ),
+    )

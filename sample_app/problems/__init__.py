@@ -1,0 +1,1 @@
+"""One module for each documented problem, with the problem and its fixes as neighbours."""

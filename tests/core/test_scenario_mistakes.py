@@ -1,0 +1,322 @@
+"""Every mistake is told at once, with line and column and what to write instead."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from lab.catalog import kinds, scenario_folder
+from lab.errors import Exit, LabError
+from lab.scenario import LONGEST_BYTES, Problem, ScenarioInvalid, parse
+
+PROSE = "".join(f"{key}: words\n" for key in ("title", "guide", "problem", "symptom", "diagnosis", "cause"))
+LOAD = "load: {rate: 100/s, block: 1s, requests: [{name: home, get: /}]}\n"
+FAULTS = "faults: [{kind: kill, service: redis}]\n"
+SYMPTOMS = "symptoms: [{name: failed, measure: errors.share, limit: 1%}]\n"
+FIXES = "fixes: {better: {documented: true, why: words, code: better}}\n"
+WHOLE = PROSE + LOAD + FAULTS + SYMPTOMS + FIXES
+
+
+def problems(text: str | bytes) -> list[Problem]:
+    with pytest.raises(ScenarioInvalid) as caught:
+        parse(text, kinds(), "bad.yaml")
+    found = caught.value.problems
+    assert found == sorted(found)
+    assert str(caught.value).startswith(f"bad.yaml:{found[0].line}:{found[0].col}: {found[0].message}")
+    return found
+
+
+def only(text: str | bytes) -> Problem:
+    found = problems(text)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_the_base_of_these_tests_is_valid() -> None:
+    assert parse(WHOLE, kinds(), "good.yaml").slug == "good"
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    text = (
+        PROSE.replace("guide", "giude")
+        + "load: {rate: 100, block: 1s, requests: [{name: home, get: /}], burst: 3}\n"
+        + "faults: [{kind: kil, service: redis}]\n"
+        + "symptoms: [{name: failed, measure: error.share, limit: 1%}]\n"
+        + "fixes:\n  better: {documented: maybe, why: words, code: better}\n  better: {documented: true}\n"
+    )
+    told = "\n".join(f"{p.line}:{p.col} {p.message}" for p in problems(text))
+    assert "1:1 missing key 'guide'" in told
+    assert "2:1 unknown key 'giude': did you mean 'guide'?" in told
+    assert "7:14 100 has no unit: write a rate such as 100/s" in told
+    assert "7:64 unknown key 'burst' (known: arrivals, block, rate" in told
+    assert "8:17 unknown fault kind 'kil': did you mean 'kill'?" in told
+    assert "9:36 unknown measure 'error.share': did you mean 'errors.share'?" in told
+    assert "11:24 expected true or false, got 'maybe' (text)" in told
+    assert "12:3 duplicate key 'better': first given in line 11" in told
+
+
+CASES = {
+    "wrong type of text": ("title: words", "title: 5", "1:8 expected text, got 5 (a number): put it in quotes"),
+    "a list for text": ("title: words", "title: [a]", "1:8 expected text, got a list"),
+    "nothing for text": ("title: words", "title:", "1:1 expected text, got nothing"),
+    "empty mapping": ("load: {", "load:\n# {", "7:1 expected keys and values, got nothing"),
+    "wrong unit": ("rate: 100/s", "rate: 100/h", "7:14 '100/h' is not a rate: write it as 100/s"),
+    "negative": ("block: 1s", "block: -1s", "7:28 '-1s' is not a duration"),
+    "rate 0": ("rate: 100/s", "rate: 0/s", "7:14 a rate is above 0"),
+    "word for a list": (LOAD, "load: {rate: 100/s, block: 1s, requests: home}\n", "7:42 expected a list"),
+    "no requests": (LOAD, "load: {rate: 100/s, block: 1s}\n", "7:7 missing key 'requests'"),
+    "empty requests": ("[{name: home, get: /}]", "[]", "7:42 the list is empty"),
+    "arrivals": ("block: 1s", "block: 1s, arrivals: posson", "7:42 expected 'poisson' or 'constant', got"),
+    "no method": ("get: /", "weight: 1", "7:43 a request has one of get and post"),
+    "two methods": ("get: /", "get: /, post: /", "7:43 a request has one of get and post, not both"),
+    "no slash": ("get: /", "get: home", "7:61 a path begins with a slash: /home"),
+    "body of a get": ("get: /", "get: /, body: {a: 1}", "7:64 a GET has no body"),
+    "no values": ("get: /", "get: '/{id}'", "7:61 the placeholder {id} has no values"),
+    "no placeholder": ("get: /", "get: /, values: {id: {uniform: [1, 2]}}", "no {id}"),
+    "a law": ("get: /", "get: '/{id}', values: {id: {zipf: [1, 2]}}", "unknown law of values 'zipf'"),
+    "ends": ("get: /", "get: '/{id}', values: {id: {uniform: [2, 1]}}", "the lower end comes first: [1, 2]"),
+    "one end": ("get: /", "get: '/{id}', values: {id: {uniform: [1]}}", "wrong length of the list"),
+    "weight": ("get: /", "get: /, weight: 0", "a weight is above 0"),
+    "name twice": ("[{name: home, get: /}]", "[{name: a, get: /}, {name: a, get: /}]", "a second request named 'a'"),
+    "fault without kind": ("{kind: kill, service: redis}", "{service: redis}", "8:10 missing key 'kind'"),
+    "fault as a word": ("{kind: kill, service: redis}", "kill", "8:10 expected keys and values, got 'kill'"),
+    "service": ("service: redis", "service: mysql", "8:32 expected 'app', 'postgres' or 'redis'"),
+    "fault's key": ("service: redis", "service: redis, delay: 1s", "8:39 unknown key 'delay'"),
+    "when": ("service: redis", "service: redis, when: always", "expected 'standing' or 'each-block'"),
+    "at of a standing fault": ("service: redis", "service: redis, at: 1s", "8:39 a standing fault happens before"),
+    "window without event": ("service: redis", "service: redis, event_window: 1s", "kill has no event"),
+    "event needs each-block": (FAULTS, "faults: [{kind: expire-key, key: a}]\n", "write when: each-block"),
+    "event needs a window": (
+        FAULTS,
+        "faults: [{kind: expire-key, key: a, when: each-block}]\n",
+        "8:10 missing key 'event_window': how long an expiry is felt",
+    ),
+    "window longer than the block": (
+        FAULTS,
+        "faults: [{kind: expire-key, key: a, when: each-block, event_window: 2s}]\n",
+        "7:28 expire-key is felt until 2050ms",
+    ),
+    "no symptoms": (SYMPTOMS, "", "1:1 missing key 'symptoms'"),
+    "limit as a number": ("limit: 1%", "limit: 0.01", "errors.share is a share: 0.01 has no unit"),
+    "limit of a latency": ("errors.share, limit: 1%", "latency.p50, limit: 1%", "latency.p50 is a duration"),
+    "limit of a count": (
+        "errors.share, limit: 1%",
+        "postgres.calls, of: health, per: request, limit: 1s",
+        "postgres.calls is a count: write a bare number such as 1, not '1s' (text)",
+    ),
+    "negative count": ("errors.share, limit: 1%", "redis.hits, limit: -1", "a limit is 0 or more"),
+    "of no request": ("limit: 1%", "limit: 1%, of: hom", "unknown request 'hom': did you mean 'home'?"),
+    "of no label": (
+        "errors.share, limit: 1%",
+        "postgres.calls, of: rankng, limit: 1",
+        "unknown label of a statement 'rankng': did you mean 'ranking'?",
+    ),
+    "of is missing": ("errors.share, limit: 1%", "postgres.calls, limit: 1", "missing key 'of'"),
+    "of a whole server": ("errors.share, limit: 1%", "redis.hits, of: a, limit: 1", "counts for the whole server"),
+    "per no event": (
+        "errors.share, limit: 1%",
+        "redis.hits, per: expiry, limit: 1",
+        "unknown event 'expiry' (known: request)",
+    ),
+    "per of a latency": ("limit: 1%", "limit: 1%, per: request", "errors.share is per request already"),
+    "over is missing": ("errors.share", "latency.share_over", "missing key 'over'"),
+    "over of errors": ("limit: 1%", "limit: 1%, over: 1s", "errors.share has no bound"),
+    "tau of a share": ("limit: 1%", "limit: 1%, tau: 2", "write tolerance instead"),
+    "tolerance of a ratio": (
+        "errors.share, limit: 1%",
+        "latency.p50, tolerance: 1ms",
+        "latency.p50 is compared as a ratio: write tau instead",
+    ),
+    "small tau": ("errors.share, limit: 1%", "latency.p50, tau: 0.5", "tau is the tolerated ratio"),
+    "count without a bound": ("errors.share, limit: 1%", "redis.hits", "missing key 'limit' or 'tolerance'"),
+    "p95 of few": ("rate: 100/s", "rate: 50/s", None),
+    "p99": ("errors.share, limit: 1%", "latency.p99", "100 requests a block for latency.p99 mean little"),
+    "measure named twice": (
+        SYMPTOMS,
+        SYMPTOMS + "guardrails: [{name: failed, measure: errors.share}]\n",
+        "10:21 a second measure named 'failed': the first is in line 9",
+    ),
+    "few requests": ("rate: 100/s", "rate: 30/s", "30 requests in a block are too few: at 30/s, 40 of them take"),
+    "short block": ("block: 1s", "block: 450ms", "7:28 a block lasts at least 500ms"),
+    "fix without kind": (", code: better", "", "exactly one of the keys code, sql: here none"),
+    "fix of two kinds": ("code: better", "code: a, sql: {run: a, placebo: b}", "here code and sql"),
+    "fix's key": ("why: words", "why: words, cost: little", "did you mean 'costs'?"),
+    "fix kind": ("code: better", "cod: better", "unknown key 'cod': did you mean 'code'?"),
+    "fix without why": ("why: words, ", "", "10:17 missing key 'why'"),
+    "scalar is not enough": ("code: better", "sql: SELECT 1", "missing key 'placebo'"),
+    "number for text": ("code: better", "code: 5", "expected text, got 5 (a number)"),
+    "list for a fix": ("code: better", "code: [a]", "expected keys and values (variant), got a list"),
+    "placebo is taken": ("{better:", "{placebo:", "'placebo' is the lab's own word"),
+    "name of a fix": ("{better:", "{Much_Better:", "small letters, digits and dashes"),
+    "a state": ("why: words", "why: words, expect: solved", "expected 'resolved', 'improved'"),
+    "a reason": ("why: words", "why: words, expect: improved", "missing key 'expect_reason'"),
+    "processes": ("why: words", "why: words, processes: 0", "at least one process"),
+    "processes of the stack": (LOAD, LOAD + "stack: {processes: 0}\n", "8:20 an app has at least one process"),
+    "server that is not there": (
+        "errors.share, limit: 1%",
+        "redis.hits, limit: 1}]\nstack: {services: [postgres]}\nguardrails: [{name: a, measure: errors.share",
+        "redis.hits needs redis: add it to the services of the stack",
+    ),
+    "service unknown": (LOAD, LOAD + "stack: {services: [mysql]}\n", "8:20 expected 'postgres' or 'redis'"),
+    "healthy": (FAULTS, FAULTS + "healthy: none\n", "9:10 unknown value 'none' (known: fault-off, limit)"),
+    "healthy without a fault": (FAULTS, "healthy: fault-off\n", "8:10 without a fault nothing can be switched off"),
+    "limit without a limit": (
+        SYMPTOMS,
+        "healthy: limit\nsymptoms: [{name: slow, measure: latency.p50}]\n",
+        "without a healthy arm the limit alone decides",
+    ),
+    "evidence": (FIXES, FIXES + "evidence: [{kind: explan, of: a}]\n", "did you mean 'explain'?"),
+    "a counter is no evidence": (FIXES, FIXES + "evidence: [{kind: redis}]\n", "unknown evidence kind 'redis'"),
+    "evidence's key": (FIXES, FIXES + "evidence: [{kind: explain}]\n", "11:12 missing key 'of'"),
+    "heals too late": (FIXES, FIXES + "closing: {length: 1s, heal_at: 2s}\n", "11:32 the fault heals within"),
+    "nothing to heal": (
+        FAULTS,
+        "faults: [{kind: kill, service: redis, when: each-block}]\nclosing: {length: 3s, heal_at: 1s}\n",
+        "9:1 nothing heals in the closing stretch",
+    ),
+    "key on": ("title: words", "title: words\non: true", "2:1 never name a key 'on'"),
+    "key true": ("title: words", "title: words\ntrue: 1", "2:1 a key is text: 'true' is not"),
+    "key number": ("title: words", "title: words\n5: 1", "2:1 a key is text: '5' is not"),
+    "key list": ("title: words", "title: words\n? [a]\n: 1", "a key is one word"),
+    "anchor": ("title: words", "title: &a words", "1:8 no anchors: remove &a"),
+    "tag": ("title: words", "title: !!python/name:os.system x", "1:8 no tags"),
+    "infinite": ("why: words", "why: words, processes: .inf", ".inf is not a number that can be measured"),
+    "old YAML": ("title: words", "%YAML 1.1\n---\ntitle: words", "no %YAML or %TAG line"),
+    "second document": (FIXES, FIXES + "---\ntitle: b\n", "11:1 a second document"),
+    "syntax": ("title: words", "title: [words", "not YAML"),
+    "tab": ("title: words", "title: words\nstack:\n\tapp: a", "3:1 not YAML"),
+    "colon in prose": ("title: words", "title: a: b", "1:9 not YAML: mapping values are not allowed here"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[2] is not None])
+def test_a_mistake_is_found_at_its_place(name: str) -> None:
+    before, after, expected = CASES[name]
+    assert before in WHOLE
+    found = problems(WHOLE.replace(before, after, 1))
+    told = [f"{p.line}:{p.col} {p.message}" for p in found]
+    assert len(told) == 1, told
+    assert expected is not None
+    wanted = expected if re.match(r"\d+:\d+ ", expected) else f" {expected}"
+    assert told[0].startswith(wanted) or (wanted[0] == " " and expected in told[0]), told
+
+
+def test_a_quantile_wants_requests_enough() -> None:
+    text = WHOLE.replace("rate: 100/s", "rate: 50/s").replace("errors.share, limit: 1%", "latency.p95")
+    assert "50 requests a block for latency.p95 mean little (wanted: 100)" in only(text).message
+    assert "share_over" in only(text).message
+    parse(text.replace("block: 1s", "block: 2s"), kinds(), "good.yaml")
+
+
+def test_a_quantile_of_one_request_counts_its_share_of_the_load() -> None:
+    two = "[{name: home, get: /}, {name: rare, get: /rare}]"
+    text = WHOLE.replace("[{name: home, get: /}]", two).replace("errors.share, limit: 1%", "latency.p95, of: rare")
+    assert "50 requests a block for latency.p95" in only(text).message
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", b"", b"\xef\xbb\xbf", "---\n...\n"])
+def test_an_empty_file(text: str | bytes) -> None:
+    assert "the file is empty" in only(text).message
+
+
+@pytest.mark.parametrize("text", ["words", "- a\n- b\n", "5"])
+def test_a_file_without_keys(text: str) -> None:
+    assert "expected keys and values: a scenario begins with a line such as" in only(text).message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"title: a\nguide: \xff\xfe", "byte 0xff is not UTF-8"),
+        (b"\x7fELF\x02\x01\x01\x00\x00", "control character (code 127)"),
+        (b"title: a\nguide: b\x00c\n", "control character (code 0)"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "byte 0x89 is not UTF-8"),
+        (bytes(range(256)) * 40, "is not UTF-8"),
+    ],
+)
+def test_a_binary_file(content: bytes, message: str) -> None:
+    assert message in only(content).message
+
+
+def test_the_place_of_a_bad_byte() -> None:
+    found = only(b"title: a\nguide: \xff")
+    assert (found.line, found.col) == (2, 8)
+
+
+def test_a_file_of_10_mb_is_refused_at_once() -> None:
+    began = perf_counter()
+    assert f"longer than {LONGEST_BYTES:,} bytes" in only(b"a: b\n" * 2_000_000).message
+    assert perf_counter() - began < 0.5
+
+
+def test_a_file_of_many_values_is_refused() -> None:
+    assert "more than 20,000 values" in only("a:\n" + "- 1\n" * 200_000).message
+
+
+def test_a_bomb_of_aliases_is_refused() -> None:
+    levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    found = problems(WHOLE + "a0: &a0 [boom, boom]\n" + "\n".join(levels))
+    assert any("no anchors: remove &a0" in p.message for p in found)
+    assert any("no aliases: write the value out instead of *a0" in p.message for p in found)
+
+
+def test_depth_is_limited() -> None:
+    assert "nested more than 20 levels deep" in only(PROSE + "load: " + "[" * 30_000).message
+
+
+def test_a_flood_of_mistakes_is_shortened_in_text_only() -> None:
+    with pytest.raises(ScenarioInvalid) as caught:
+        parse(WHOLE + "".join(f"key{n}: 1\n" for n in range(500)), kinds(), "bad.yaml")
+    assert len(caught.value.problems) == 500
+    assert "and 450 more" in str(caught.value)
+
+
+def test_it_is_an_error_of_use() -> None:
+    with pytest.raises(LabError) as caught:
+        parse("", kinds(), "bad.yaml")
+    assert caught.value.exit is Exit.USAGE
+    assert caught.value.where == "bad.yaml:1:1"
+
+
+SHIPPED = [path.read_text(encoding="utf-8") for path in sorted(Path(scenario_folder()).glob("*.yaml"))]
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_damaged_file_is_parsed_or_refused_but_never_crashes(data: st.DataObject) -> None:
+    text = data.draw(st.sampled_from([WHOLE, *SHIPPED]))
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 40)))
+    damaged = text[:start] + data.draw(st.text(max_size=12)) + text[end:]
+    _parsed_or_refused(damaged)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4), max_leaves=12), st.sampled_from(["load", "faults", "symptoms", "fixes", "evidence", "closing", "stack", "healthy", "title"]))  # fmt: skip  # noqa: E501
+@example([[]], "faults")
+@settings(max_examples=200, deadline=None)
+def test_any_value_for_any_part_is_parsed_or_refused(value: object, part: str) -> None:
+    import json
+
+    kept = [line for line in WHOLE.splitlines() if not line.startswith(f"{part}:")]
+    _parsed_or_refused("\n".join([*kept, f"{part}: {json.dumps(value)}"]))
+
+
+@given(st.binary(max_size=200))
+@example(b"\xef\xbb\xbftitle: a")
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_are_parsed_or_refused(content: bytes) -> None:
+    _parsed_or_refused(content)
+
+
+def _parsed_or_refused(content: str | bytes) -> None:
+    try:
+        parse(content, kinds(), "fuzzed.yaml")
+    except ScenarioInvalid as refused:
+        text = content if isinstance(content, str) else content.decode("utf-8", errors="replace")
+        lines = len(re.split(r"\r\n|[\n\r\x85\u2028\u2029]", text))
+        assert all(1 <= p.line <= lines + 1 and p.col >= 1 and p.message for p in refused.problems)
