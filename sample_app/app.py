@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Protocol, cast
@@ -17,6 +18,7 @@ from sample_app.settings import Settings, SettingsError
 from sample_app.shop import Shop
 
 DEFAULT_VARIANT = "problem"
+_SETTLING_S = 0.4
 
 
 class ProblemModule(Protocol):
@@ -55,6 +57,14 @@ def chosen_variants(code: Mapping[str, str]) -> list[tuple[ProblemModule, Callab
     return chosen
 
 
+async def _settled(shop: Shop) -> None:
+    """Wait a moment for requests that were cut off: each still has to tell Postgres to stop its query."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLING_S):
+            while shop.metrics.active:
+                await asyncio.sleep(0.01)
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The shop, ready to serve; connects to nothing yet. Raises :class:`SettingsError`."""
     chosen = chosen_variants(settings.code)
@@ -63,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def open_shop(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        await _settled(shop)
         await shop.close()
 
     app = FastAPI(title="Shop", lifespan=open_shop)

@@ -6,10 +6,13 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from traceback import extract_tb
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+_HERE = str(Path(__file__).parent)
 
 Log = structlog.stdlib.BoundLogger
 
@@ -53,7 +56,7 @@ def set_up_logs(level: str) -> None:
 
 
 def _short_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """An exception as its type, its text and the path of functions to it: one readable line, not fifty."""
+    """An exception as its type, its text and the shop's functions on the way to it: one line, not fifty."""
     raised = event.pop("exc_info", None)
     if raised is True:
         raised = sys.exc_info()
@@ -61,7 +64,9 @@ def _short_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
         raised = raised[1]
     if isinstance(raised, BaseException):
         event["error"] = f"{type(raised).__name__}: {raised}"
-        event["at"] = " > ".join(f"{frame.name}:{frame.lineno}" for frame in extract_tb(raised.__traceback__))
+        way = extract_tb(raised.__traceback__)
+        ours = [frame for frame in way[:-1] if frame.filename.startswith(_HERE)]
+        event["at"] = " > ".join(f"{frame.name}:{frame.lineno}" for frame in [*ours, *way[-1:]])
     return event
 
 

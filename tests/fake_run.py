@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from lab.model.report import Machine, RunInfo
+from lab.model.report import Machine, Report, RunInfo
 from lab.model.run import (
     Arm,
     Block,
@@ -32,6 +33,7 @@ from lab.model.scenario import (
     Request,
     Scenario,
     StackNeeds,
+    State,
 )
 from lab.model.stack import Evidence
 from lab.store import RunFolder
@@ -345,4 +347,62 @@ def _verdict(
         tail_clean=17 if resolved else None,
         tail_of=17 if resolved else None,
         bad_share_below=0.24 if resolved else None,
+    )
+
+
+STATES: dict[str, State] = {
+    "single-flight": "resolved",
+    "distributed-lock": "improved",
+    "stale-while-revalidate": "not-resolved",
+    "early-expiry": "inconclusive",
+    "a-fix-with-a-rather-long-name": "regressed",
+}
+
+
+def with_many_fixes(report: Report) -> Report:
+    """The same run with five fixes that came out in five ways, and two of them against what was expected."""
+    verdict, placebo = report.judgement.verdicts
+    arm = report.plan.arm("single-flight")
+    verdicts = [
+        replace(
+            verdict,
+            fix=name,
+            arm=name,
+            state=state,
+            documented=name in ("single-flight", "distributed-lock"),
+            expected=state not in ("improved", "regressed"),
+            expect=("not-resolved",) if state == "not-resolved" else ("resolved",),
+            more_blocks=38 if state == "inconclusive" else None,
+        )
+        for name, state in STATES.items()
+    ]
+    arms = [replace(arm, name=name, fix=name) for name in STATES]
+    others = [other for other in report.plan.arms if other.name != "single-flight"]
+    copied = [
+        replace(block, arm=name, n=block.n + 100 * n)
+        for n, name in enumerate(list(STATES)[1:], 1)
+        for block in report.blocks
+        if block.arm == "single-flight"
+    ]
+    return replace(
+        report,
+        plan=replace(report.plan, arms=(*others, *arms)),
+        judgement=replace(report.judgement, verdicts=(*verdicts, placebo)),
+        blocks=(*report.blocks, *copied),
+    )
+
+
+def without_verdict(report: Report) -> Report:
+    """The same run, interrupted before anything could be judged."""
+    return replace(
+        report,
+        judgement=Judgement(
+            scenario="stampede", seed=7, verdicts=(), void="the run ended before there was a verdict"
+        ),
+        blocks=(),
+        timeline={},
+        curves={},
+        profiles={},
+        evidence={},
+        info=replace(report.info, exit=130),
     )

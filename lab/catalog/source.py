@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +14,16 @@ from pathlib import Path
 from lab.errors import LabError
 
 _LABEL = re.compile(r"/\* ([a-z][a-z0-9_]*) \*/")
-_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A definition at the top level of a module: its source, and the names that it mentions."""
+
+    name: str
+    source: str
+    mentions: frozenset[str]
+    callable: bool
 
 
 def code_of(app: str, module: str, variant: str) -> str:
@@ -20,6 +31,61 @@ def code_of(app: str, module: str, variant: str) -> str:
 
     Raises LabError where there is no such app, module or variant.
     """
+    path = _module(app, module)
+    return _variant(_pieces(path), path, variant).source
+
+
+def code_difference(app: str, module: str, a: str, b: str) -> str:
+    """A unified difference between two variants of a problem module, "" where they are the same.
+
+    Each side is the variant with the pieces of the module that only it uses: what both share is not the
+    difference. Raises LabError as :func:`code_of` does.
+    """
+    path = _module(app, module)
+    pieces = _pieces(path)
+    uses_a, uses_b = _uses(pieces, path, a), _uses(pieces, path, b)
+    lines = difflib.unified_diff(
+        _text(pieces, a, uses_a - uses_b),
+        _text(pieces, b, uses_b - uses_a),
+        fromfile=f"problems/{module}.py: {a}",
+        tofile=f"problems/{module}.py: {b}",
+        n=10,
+    )
+    return "".join(lines)
+
+
+def _text(pieces: Mapping[str, Piece], variant: str, own: set[str]) -> list[str]:
+    chosen = [variant, *(name for name in pieces if name in own and name != variant)]
+    return "\n\n".join(pieces[name].source for name in chosen).splitlines(keepends=True)
+
+
+def _uses(pieces: Mapping[str, Piece], path: Path, variant: str) -> set[str]:
+    """The variant and everything of the module that it needs, directly or not."""
+    found: set[str] = set()
+    waiting = [_variant(pieces, path, variant).name]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += pieces[name].mentions & pieces.keys()
+    return found
+
+
+def _variant(pieces: Mapping[str, Piece], path: Path, variant: str) -> Piece:
+    if variant not in pieces or not pieces[variant].callable:
+        public = [
+            piece.name for piece in pieces.values() if piece.callable and not piece.name.startswith("_")
+        ]
+        raise LabError(
+            f"{path.stem} has no variant {variant!r}",
+            where=str(path),
+            why=f"it has {', '.join(public)}",
+            do="name one of them",
+        )
+    return pieces[variant]
+
+
+def _module(app: str, module: str) -> Path:
     path = _package(app) / "problems" / f"{module}.py"
     if not path.is_file():
         raise LabError(
@@ -28,30 +94,34 @@ def code_of(app: str, module: str, variant: str) -> str:
             why="a scenario with code fixes needs the module of its own name",
             do=f"write {app}/problems/{module}.py",
         )
+    return path
+
+
+def _pieces(path: Path) -> Mapping[str, Piece]:
+    """Functions, classes and constants of a module by name, in their order."""
     text = path.read_text(encoding="utf-8")
-    definitions = {node.name: node for node in ast.parse(text).body if isinstance(node, _Definition)}
-    if variant not in definitions:
-        raise LabError(
-            f"{app}.problems.{module} has no variant {variant!r}",
-            where=str(path),
-            why=f"it has {', '.join(n for n in definitions if not n.startswith('_'))}",
-            do="name one of them",
-        )
-    node = definitions[variant]
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    return "\n".join(text.splitlines()[first - 1 : node.end_lineno]) + "\n"
+    lines = text.splitlines()
+    found = {}
+    for node in _parsed(text, path).body:
+        for name in _defines(node):
+            first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+            found[name] = Piece(
+                name=name,
+                source="\n".join(lines[first - 1 : node.end_lineno]) + "\n",
+                mentions=frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name)),
+                callable=isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef),
+            )
+    return found
 
 
-def code_difference(app: str, module: str, a: str, b: str) -> str:
-    """A unified difference between two variants of a problem module, "" where they are the same."""
-    lines = difflib.unified_diff(
-        code_of(app, module, a).splitlines(keepends=True),
-        code_of(app, module, b).splitlines(keepends=True),
-        fromfile=f"problems/{module}.py: {a}",
-        tofile=f"problems/{module}.py: {b}",
-        n=10,
-    )
-    return "".join(lines)
+def _defines(node: ast.stmt) -> list[str]:
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case _:
+            return []
 
 
 @lru_cache(maxsize=8)
@@ -65,6 +135,16 @@ def labels_of(app: str) -> frozenset[str]:
     for path in folder.rglob("*.py"):
         found.update(_LABEL.findall(path.read_text(encoding="utf-8", errors="replace")))
     return frozenset(found)
+
+
+def _parsed(text: str, path: Path) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        where = f"{path}:{error.lineno}:{error.offset}"
+        raise LabError(
+            "the problem module is not Python", where=where, why=str(error.msg), do="correct it"
+        ) from error
 
 
 def _package(app: str) -> Path:

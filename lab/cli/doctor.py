@@ -61,7 +61,7 @@ def _stacks() -> list[Finding]:
     for kind, make in sorted(stacks().items()):
         stack = make()
         reason = stack.available()
-        missing = [] if reason else stack.missing()
+        missing = [] if reason else stack.missing_images()
         text = reason or (f"not present yet: {', '.join(missing)}" if missing else "ready")
         found.append(Finding(f"{kind} stack", not reason, text))
     return found

@@ -166,7 +166,7 @@ def _problems(error: LabError) -> list[dict[str, Any]]:
     problems = getattr(error, "problems", None)
     if problems is None:
         return [{"line": 0, "column": 0, "message": str(error)}]
-    return [{"line": p.line, "column": p.column, "message": p.message} for p in problems]
+    return [{"line": p.line, "column": p.col, "message": p.message} for p in problems]
 
 
 def show_schema(what: str) -> None:

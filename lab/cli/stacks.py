@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab.catalog import stacks
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def choose_stack(asked: str) -> tuple[Stack, str]:
     """The stack that ``--stack`` asks for, and one line that says which and why."""
-    known: dict[str, Any] = dict(stacks())
+    known = dict(stacks())
     if asked == "auto":
         return _auto(known)
     if asked not in known:
@@ -32,7 +33,7 @@ def choose_stack(asked: str) -> tuple[Stack, str]:
     return stack, f"{asked}, as asked"
 
 
-def _auto(known: dict[str, Any]) -> tuple[Stack, str]:
+def _auto(known: Mapping[str, type[Any]]) -> tuple[Stack, str]:
     """The first stack, in the order of their ``preference``, that can start without fetching anything."""
     reasons: list[str] = []
     for kind in sorted(known, key=lambda kind: known[kind].preference):
@@ -47,5 +48,5 @@ def _auto(known: dict[str, Any]) -> tuple[Stack, str]:
 
 
 def _missing(stack: Any) -> str:
-    missing = stack.missing()
+    missing = stack.missing_images()
     return f"not present: {', '.join(missing)}" if missing else ""

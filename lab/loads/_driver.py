@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import locust  # patches the process; before anything that opens sockets
@@ -24,12 +25,12 @@ from gevent.socket import wait_read
 from locust.env import Environment
 
 from lab.loads._fold import fold, install_buckets
-from lab.loads._order import ORDERS, WORDS, BlockDone, BlockFailed, BlockOrder, DriverReady, Word
+from lab.loads._order import ORDERS, WORDS, BlockDone, BlockFailed, BlockOrder, DriverReady, Scheduling, Word
 from lab.loads._pacer import Pacer
 from lab.loads._play import Player
 
 _STDIN = 0
-_URGENT = -5
+_URGENT = -5  # niceness where realtime is not to be had
 
 Tell = Callable[[Word], None]
 
@@ -39,7 +40,8 @@ def main() -> None:
     imported_ns = time.monotonic_ns()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     tell = _voice()
-    _claim_resources()
+    _claim_descriptors()
+    scheduling = _claim_processor()
     install_buckets()
     orders: Queue = Queue()
     pacer = Pacer()
@@ -53,6 +55,7 @@ def main() -> None:
                 import_s=(imported_ns - since_ns) / 1e9,
                 start_s=(time.monotonic_ns() - imported_ns) / 1e9,
                 precise_timer=pacer.precise,
+                scheduling=scheduling,
             )
         )
 
@@ -126,13 +129,31 @@ def _lines(fd: int) -> Iterator[bytes]:
         yield from lines
 
 
-def _claim_resources() -> None:
-    """Descriptors for every connection; where allowed, the processor before the servers under test get it."""
+def _claim_descriptors() -> None:
+    """As many open connections as the system lets us have."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with contextlib.suppress(OSError):
+
+
+def _claim_processor() -> Scheduling:
+    """Run before the servers under test do, as a generator on a machine of its own would, where we may.
+
+    It needs little (its share of a core is checked in every block), but it needs it at once: on two busy
+    cores an ordinary process wakes up 4 to 20 ms late at p99, a realtime one 0.1 to 0.2 ms.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+            return "realtime"
+        with contextlib.suppress(OSError):
+            # Linux may share the processor between sessions first; niceness then counts only within one.
+            Path("/proc/self/autogroup").write_text(str(_URGENT))
+    try:
         os.setpriority(os.PRIO_PROCESS, 0, _URGENT)
+    except OSError:
+        return "ordinary"
+    return "raised"
 
 
 if __name__ == "__main__":

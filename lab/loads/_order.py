@@ -20,6 +20,8 @@ from lab.model.scenario import Request
 
 _STRICT = ConfigDict(extra="forbid")
 
+Scheduling = Literal["realtime", "raised", "ordinary"]
+
 Samples = npt.NDArray[np.void]
 
 SAMPLE = np.dtype(
@@ -124,6 +126,7 @@ class DriverReady:
     import_s: float
     start_s: float
     precise_timer: bool
+    scheduling: Scheduling
 
 
 @checked_dataclass(frozen=True, config=_STRICT, kw_only=True)

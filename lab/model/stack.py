@@ -80,7 +80,11 @@ class Stack(Protocol):
     """A backend that can bring arms up. ``prepare`` does what is done once (data, images)."""
 
     kind: ClassVar[str]
+    preference: ClassVar[int]  # ``auto`` takes the lowest that can start without fetching anything
     offers: ClassVar[frozenset[str]]
+
+    def missing_images(self) -> list[str]:
+        """What a first run would have to fetch."""
 
     def available(self) -> str:
         """Empty where this backend can run here, else the reason in one line."""

@@ -46,6 +46,7 @@ class Explain:
     def capture(self, running: Running) -> Evidence:
         """The first plan that Postgres logs. Raises EnvironmentFailed where none shows within 10 s."""
         with _asking.postgres(running) as database:
+            _refuse_fixed(database, running)
             mark = _mark(database)
             with _plans_logged(database):
                 plan = _await_plan(running, mark, f"/* {self.of} */")
@@ -56,6 +57,19 @@ class Explain:
             command=f"EXPLAIN (ANALYZE, BUFFERS) {statement}",
             text=plan,
             kind="explain",
+        )
+
+
+def _refuse_fixed(database: Connection[Any], running: Running) -> None:
+    """What stands on the server's command line cannot be changed while it runs."""
+    asked = "SELECT name FROM pg_settings WHERE source = 'command line' AND name = ANY(%s)"
+    fixed = [str(row[0]) for row in database.execute(asked, [list(_SETTINGS)])]
+    if fixed:
+        raise EnvironmentFailed(
+            what="Postgres cannot be made to log its plans",
+            where=f"postgres of {running.name}",
+            why=f"its command line fixes {', '.join(fixed)}",
+            do="start the server without this setting: its default logs nothing either",
         )
 
 
@@ -90,7 +104,7 @@ def _await_plan(running: Running, mark: str, label: str) -> str:
     raise EnvironmentFailed(
         what=f"Postgres logged no plan of {label} in {_DEADLINE_S:.0f} s",
         where=f"postgres of {running.name}",
-        why="nobody sent a request that runs it, or auto_explain is not loaded or fixed on the command line"
+        why="nobody sent a request that runs it, or auto_explain is not loaded"
         f"\n{running.logs('postgres', 5)}",
         do="check the label, and that shared_preload_libraries of the server names auto_explain",
     )

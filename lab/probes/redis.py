@@ -61,12 +61,3 @@ class Redis:
             return ""
         told = ", ".join(f"{number:.0f} {name}" for name, number in counted.items())
         return f"{PREFLIGHT} keys that are not there were looked up; counted were {told}"
-
-    def preflight(self, running: Running) -> str:
-        """Send a known number of commands and read the count back at once."""
-        before = self.read(running)["commands"]
-        with _asking.redis(running) as client:
-            for _ in range(PREFLIGHT):
-                client.exists("counter_check")
-        counted = self.read(running)["commands"] - before
-        return "" if counted >= PREFLIGHT else f"{PREFLIGHT} commands were sent, {counted:.0f} were counted"

@@ -21,10 +21,8 @@ def plain(value: float | None, digits: int = 3) -> str:
     if size >= 10 ** (digits - 1):
         return f"{sign}{size:,.0f}"
     decimals = max(0, digits - 1 - _exponent(size))
-    text = f"{size:.{min(decimals, 6)}f}"
-    if size >= 1 and float(text) == int(float(text)):
-        return f"{sign}{int(float(text))}.0" if size < 10 else f"{sign}{int(float(text))}"
-    return sign + (text.rstrip("0").rstrip(".") if size < 1 else text)
+    text = f"{size:.{min(decimals, 9)}f}".rstrip("0").rstrip(".")
+    return f"{sign}{text}.0" if 1 <= size < 10 and "." not in text else sign + text
 
 
 def _exponent(size: float) -> int:

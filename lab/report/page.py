@@ -52,7 +52,7 @@ def _environment() -> Environment:
         state_and_aside=words.state_and_aside,
         comparisons=words.comparisons,
     )
-    made.filters.update(size=numbers.size, share=numbers.share, swatch=swatch)
+    made.filters.update(size=numbers.size, share=numbers.share, swatch=swatch, sentence=sentence)
     return made
 
 
@@ -70,6 +70,7 @@ def as_html(report: Report) -> str:
         .render(
             report=report,
             style=Markup(style),
+            servers=words.servers(report),
             policy=_policy(style),
             data=_embedded(report),
             **_verdict(report),
@@ -133,6 +134,13 @@ def _method(report: Report) -> dict[str, Any]:
         "faults": method.faults(report, looks(report)),
         "environment": method.environment(report),
     }
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop, so that reasons and warnings read alike wherever they come from."""
+    text = text.strip()
+    capital = text[:1].upper() + text[1:]
+    return capital if capital.endswith((".", "!", "?", "…")) or not capital else f"{capital}."
 
 
 def swatch(look: Look) -> Markup:

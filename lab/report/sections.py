@@ -84,7 +84,8 @@ def _bars(number: words.Number) -> Bars:
 
 def before_and_after(report: Report, looks: dict[str, Look]) -> tuple[MeasureTable, ...]:
     """For each measure every arm's blocks, and for each fix the change with its bounds."""
-    return tuple(_table(report, spec, looks) for spec in report.plan.measures)
+    found = (_table(report, spec, looks) for spec in report.plan.measures)
+    return tuple(table for table in found if table.rows)
 
 
 def _table(report: Report, spec: MeasureSpec, looks: dict[str, Look]) -> MeasureTable:

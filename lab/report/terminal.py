@@ -12,22 +12,16 @@ _MAX_CELLS = 3
 
 def ending(report: Report) -> str:
     """What a person reads when a run is over; no line break at the end."""
-    closing = [*_reasons(report)[:3], *_warnings(report), _last(report)]
+    closing = [*_void(report), *_warnings(report), _last(report)]
     rows = _rows(report, LINES - 1 - len(closing))
-    return "\n".join([_first(report), *rows, *closing])
+    reasons = _reasons(report)[: max(0, min(3, LINES - 1 - len(closing) - len(rows)))]
+    return "\n".join([_first(report), *rows, *reasons, *closing])
 
 
 def _first(report: Report) -> str:
     info = report.info
-    facts = [info.stack, *_servers(report), f"seed {info.seed}"]
+    facts = [info.stack, *words.servers(report), f"seed {info.seed}"]
     return f"{report.plan.scenario:<42} {' · '.join(facts)}"
-
-
-def _servers(report: Report) -> list[str]:
-    return [f"{name} {version}" for name, version in report.info.versions.items() if name in _SHOWN]
-
-
-_SHOWN = ("postgres", "valkey", "redis")
 
 
 def _rows(report: Report, room: int) -> list[str]:
@@ -86,11 +80,16 @@ def _aligned(table: list[list[str]]) -> list[str]:
     return lines
 
 
+def _void(report: Report) -> list[str]:
+    return [f"VOID: {report.judgement.void}"] if report.judgement.void else []
+
+
 def _reasons(report: Report) -> list[str]:
+    """Why, the unexpected first; each fix once."""
     if report.judgement.void:
-        return [f"VOID: {report.judgement.void}"]
+        return []
     said = []
-    for verdict in words.fixes(report):
+    for verdict in sorted(words.fixes(report), key=lambda v: (v.expected, v.state == "resolved")):
         how_sure = words.comparisons(verdict)
         resolved = verdict.state == "resolved"
         said.append(how_sure if resolved and how_sure else f"{verdict.fix}: {verdict.reason}")

@@ -74,27 +74,20 @@ def state_and_aside(verdict: Verdict) -> tuple[str, str]:
 
 def headline(report: Report) -> str:
     """The verdict of the run in one short sentence."""
-    if report.judgement.void and not fixes(report):
-        return f"No verdict: {report.judgement.void}"
     known = fixes(report)
+    if report.judgement.void:
+        return "No verdict is possible"
     if not known:
         return "No fix was tried in this run"
     if len(known) == 1:
         return _SAID[known[0].state].format(fix=known[0].fix)
     resolved = [v.fix for v in known if v.state == "resolved"]
     if len(resolved) == len(known):
-        return f"All {len(known)} fixes resolve it: {_listed(resolved)}"
+        return f"{'Both' if len(known) == 2 else f'All {len(known)}'} fixes resolve it: {_listed(resolved)}"
     if not resolved:
         return f"None of the {len(known)} fixes resolves it"
-    return f"{_listed(resolved)} {'resolves' if len(resolved) == 1 else 'resolve'} it; {_others(known)}"
-
-
-def _others(known: tuple[Verdict, ...]) -> str:
-    said = []
-    for state in dict.fromkeys(v.state for v in known if v.state != "resolved"):
-        names = _listed([v.fix for v in known if v.state == state])
-        said.append(f"{names}: {STATES[state].lower()}")
-    return ", ".join(said)
+    verb = "resolves" if len(resolved) == 1 else "resolve"
+    return f"{len(resolved)} of {len(known)} fixes {verb} it: {_listed(resolved)}"
 
 
 def _listed(names: list[str]) -> str:
@@ -167,6 +160,14 @@ def comparisons(verdict: Verdict) -> str:
         return ""
     said = f"{verdict.agree} of {verdict.pairs} side-by-side comparisons favour {verdict.fix}"
     return f"{said}; a placebo does that {verdict.chance}" if verdict.chance else said
+
+
+def servers(report: Report) -> tuple[str, ...]:
+    """``postgres 18.6``, ``valkey 9.1``: a version that names its server already stands for itself."""
+    found = ((name, report.info.versions.get(name, "")) for name in ("postgres", "valkey", "redis"))
+    return tuple(
+        version if version[:1].isalpha() else f"{name} {version}" for name, version in found if version
+    )
 
 
 def reproduced(report: Report) -> str:

@@ -106,6 +106,7 @@ class Bench:
             overshoot_s=self.heartbeat.worst_between(start_ns, start_ns + int(length_s * 1e9)),
             steal=steal_share(cpu, Cpu.read()),
             healthy_p50_s=self.healthy_p50_s,
+            time_limit_s=time_limit_s(self.scenario),
         )
         reading = Reading(load=load, counters=self._since(before, one), events=dict(self.events))
         one.freeze()
@@ -183,6 +184,14 @@ class Bench:
         """
         self.run(one, PRIME_S, 0.0, faulty=False, rate=PRIME_RATE)
         return self.run(one, self.plan.block.warm_up_s, 0.0, faulty=False).reading.load
+
+
+def time_limit_s(scenario: Scenario) -> float:
+    """The smallest time that a judged share is counted over; 0 where a latency itself is judged."""
+    measures = (*scenario.symptoms, *scenario.guardrails)
+    if any(m.measure.startswith("latency.") and m.over is None for m in measures):
+        return 0.0
+    return min((m.over for m in measures if m.over is not None), default=0.0)
 
 
 def _offset(use: FaultUse) -> float:

@@ -123,6 +123,7 @@ def _perform(
         resources.enter_context(measuring(progress.note, wait=request.wait))
         load = Open(folder.path, own=reaper.own)
         resources.callback(load.close)
+        load.ready()
         heartbeat = Heartbeat.start(folder.path, own=reaper.own)
         resources.callback(heartbeat.close)
         quiet = Quiet()

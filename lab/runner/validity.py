@@ -18,6 +18,7 @@ ACHIEVED = 0.995
 SCHEDULE_FLOOR_S = 0.002
 ENOUGH_FOR_P99 = 500
 SCHEDULE_OF_HEALTHY = 0.2
+SCHEDULE_OF_LIMIT = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +27,12 @@ class Surroundings:
 
     ``overshoot_s`` is the worst of the heartbeat, ``steal`` a share of CPU time, ``healthy_p50_s`` the
     median answer of the healthy arm, ``schedule_error_s`` the generator's lateness at the quantile that
-    the block's size allows (:func:`schedule_error_s`).
+    the block's size allows (:func:`schedule_error_s`), ``time_limit_s`` the smallest time that a judged
+    share is counted over, 0 where a latency itself is judged.
     """
 
     schedule_error_s: float
+    time_limit_s: float = 0.0
     overshoot_s: float
     steal: float
     healthy_p50_s: float
@@ -46,11 +49,20 @@ def schedule_error_s(load: BlockLoad) -> float:
     return float(np.percentile(errors, 99 if len(errors) >= ENOUGH_FOR_P99 else 95))
 
 
+def allowed_lateness_s(around: Surroundings) -> float:
+    """Lateness that cannot change what is measured: a fifth of a healthy answer, a tenth of the time limit."""
+    return max(
+        SCHEDULE_FLOOR_S,
+        SCHEDULE_OF_HEALTHY * around.healthy_p50_s,
+        SCHEDULE_OF_LIMIT * around.time_limit_s,
+    )
+
+
 def disturbances(checks: GeneratorChecks, around: Surroundings) -> tuple[str, ...]:
     """Reasons in words; empty where the block counts."""
-    allowed = max(SCHEDULE_FLOOR_S, SCHEDULE_OF_HEALTHY * around.healthy_p50_s)
+    allowed = allowed_lateness_s(around)
     late = around.schedule_error_s
-    short_of = checks.sent < ACHIEVED * checks.asked and checks.idle_connections
+    short_of = checks.achieved < ACHIEVED and checks.idle_connections
     found = [
         (around.overshoot_s > HEARTBEAT_S, f"the machine stalled for {around.overshoot_s * 1e3:.0f} ms"),
         (around.steal > STEAL, f"{around.steal:.0%} of CPU time was stolen by the host"),
@@ -59,6 +71,7 @@ def disturbances(checks: GeneratorChecks, around: Surroundings) -> tuple[str, ..
             late > allowed and checks.idle_connections,
             f"requests left {late * 1e3:.1f} ms late, {allowed * 1e3:.1f} ms allowed",
         ),
-        (short_of, f"only {checks.sent} of {checks.asked} requests were sent"),
+        (short_of, f"only {checks.achieved:.1%} of {checks.asked} requests could be sent"),
+        (checks.counted != checks.asked, f"{checks.asked} requests were asked, {checks.counted} counted"),
     ]
     return tuple(reason for broken, reason in found if broken)

@@ -21,9 +21,9 @@ from lab.model.scenario import (
     StackNeeds,
 )
 from lab.model.units import Seconds, Share
-from lab.scenario.problems import unknown
+from lab.scenario.problems import kind_of, unknown
 from lab.scenario.reading import Placed, Reading, amended, keys_of
-from lab.scenario.tree import Path, kind_of
+from lab.scenario.tree import Path
 
 _OWN_OF_FAULT = tuple(f.name for f in fields(FaultUse) if f.name not in ("kind", "params"))
 _OWN_OF_FIX = tuple(f.name for f in fields(FixUse) if f.name not in ("kind", "params"))

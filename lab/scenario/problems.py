@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.errors import LabError
@@ -55,3 +55,22 @@ def unknown(what: str, name: object, known: Iterable[str]) -> str:
     hint = f": did you mean {near[0]!r}?" if near else ""
     shown = ", ".join(sorted(names)) or "none"
     return f"unknown {what} {name!r}{hint} (known: {shown})"
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in words for people: ``5 (a number)``."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return f"{str(value).lower()} (a yes or no)"
+        case int() | float():
+            return f"{value} (a number)"
+        case str():
+            return f"{value!r} (text)" if len(value) <= 60 else f"{value[:57]!r}… (text)"
+        case Mapping():
+            return "keys and values"
+        case Sequence():
+            return "a list"
+        case _:
+            return type(value).__name__

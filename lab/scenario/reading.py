@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from lab.scenario.problems import Problem, unknown
-from lab.scenario.tree import Path, Tree, kind_of
+from lab.scenario.problems import Problem, kind_of, unknown
+from lab.scenario.tree import Path, Tree
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ library changes what ``on`` or ``012`` means. What a scenario never needs is ref
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -242,22 +242,3 @@ def _float(text: str) -> float | str:
 
 def _place(event: Any) -> Place:
     return event.start_mark.line + 1, event.start_mark.column + 1
-
-
-def kind_of(value: object) -> str:
-    """What a value is, in words for people: ``5 (a number)``."""
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return f"{str(value).lower()} (a yes or no)"
-        case int() | float():
-            return f"{value} (a number)"
-        case str():
-            return f"{value!r} (text)" if len(value) <= 60 else f"{value[:57]!r}… (text)"
-        case Mapping():
-            return "keys and values"
-        case Sequence():
-            return "a list"
-        case _:
-            return type(value).__name__

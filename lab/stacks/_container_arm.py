@@ -11,31 +11,26 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.errors import EnvironmentFailed
 from lab.model.stack import ArmSpec, RunContext, ServiceName
+from lab.stacks._container import Service
 from lab.stacks._disk import disk_words
-from lab.stacks._docker import container, docker_words, image, network, publish
-from lab.stacks._images import app_image, data_image, is_up
+from lab.stacks._docker import Images, container, docker_words, network, publish
 from lab.stacks._ports import HOST, PortTaken, free_port, give_back
 from lab.stacks._postgres import app_url, arguments, superuser_url
-from lab.stacks._ready import app_answers, postgres_answers, redis_answers, redis_version, tail, wait_until
+from lab.stacks._ready import app_answers, postgres_answers, redis_answers, redis_version, wait_until
 from lab.stacks._shop import app_version, settings
-
-if TYPE_CHECKING:
-    from testcontainers.core.container import DockerContainer
 
 _INSIDE = {"app": 8000, "postgres": 5432, "redis": 6379}
 _SETTINGS_FILE = "/srv/settings.json"
-_ASKED_S = 5
 
 
 class ContainerArm:
     """Implements ``lab.model.stack.Running``; see there."""
 
-    def __init__(self, arm: ArmSpec, run: RunContext) -> None:
+    def __init__(self, arm: ArmSpec, run: RunContext, images: Images) -> None:
         self.name = arm.name
         self.versions: Mapping[str, str] = {}
         self._logs = run.folder / "logs" / arm.name
@@ -43,16 +38,13 @@ class ContainerArm:
         self.url = f"http://{HOST}:{self._ports['app']}"
         self.dsn = superuser_url(self._ports["postgres"]) if "postgres" in self._ports else ""
         self.redis_url = f"redis://{HOST}:{self._ports['redis']}/0" if "redis" in self._ports else ""
+        self._arm, self._run, self._images = arm, run, images
         self._network = network(run.id)
         self._holder = container(
-            app_image(arm.app), run.id, command=["infinity"], entrypoint=["sleep"], network=self._network
+            images.app, run.id, command=["infinity"], entrypoint=["sleep"], network=self._network
         )
         publish(self._holder, {_INSIDE[service]: port for service, port in self._ports.items()})
-        self._run = run
-        self._arm = arm
-        self._services: dict[str, DockerContainer] = {}
-        self._cpu_ended_s = dict.fromkeys(self._ports, 0.0)
-        self._cpu_last_s = dict.fromkeys(self._ports, 0.0)
+        self._services: dict[str, Service] = {}
 
     def up(self) -> None:
         """Start everything. Raises PortTaken, EnvironmentFailed; then call ``stop``."""
@@ -61,11 +53,11 @@ class ContainerArm:
         with docker_words("starting the containers"):
             self._network.create()
             self._hold_ports()
-            self._services = self._made()
-            for service in self._services.values():
-                service.start()
-        for service in self._services:
-            self._wait(service)
+        for service in [*self._servers(), self._app()]:  # the app imports while Postgres comes up
+            self._services[service.service] = service
+            service.create()
+        for name in self._services:
+            self._wait(name)
         self.versions = self._versions()
 
     def _hold_ports(self) -> None:
@@ -82,16 +74,24 @@ class ContainerArm:
                 ) from error
             raise
 
-    def _made(self) -> dict[str, DockerContainer]:
-        """The services in the order in which they start: the app imports while Postgres comes up."""
-        shared: dict[str, Any] = {"network_mode": f"container:{self._holder.get_container_id()}"}
-        made: dict[str, DockerContainer] = {}
+    def _service(self, name: str, image: str, command: list[str], **more: Any) -> Service:
+        shared = f"container:{self._holder.get_container_id()}"
+        made = container(image, self._run.id, command=command, network_mode=shared, **more)
+        return Service(service=name, made=made, log=self._logs / f"{name}.log")
+
+    def _servers(self) -> list[Service]:
+        made = []
         if self.redis_url:
             keep_nothing = ["--save", "", "--appendonly", "no"]
-            made["redis"] = container(image("LAB_IMAGE_REDIS"), self._run.id, command=keep_nothing, **shared)
+            made.append(self._service("redis", self._images.redis, keep_nothing))
         if self.dsn:
+            # As root the entrypoint would first see to the owner of every file, and touching a file of an
+            # image's layer copies it: 200 MB before the server starts.
             command = ["postgres", *arguments()]
-            made["postgres"] = container(data_image(self._arm.app), self._run.id, command=command, **shared)
+            made.append(self._service("postgres", self._images.data, command, user="postgres"))
+        return made
+
+    def _app(self) -> Service:
         command = [
             "python3", "-m", self._arm.app, "--host", "0.0.0.0", "--port", str(_INSIDE["app"]),
             "--processes", str(self._arm.processes), "--settings", _SETTINGS_FILE,
@@ -99,10 +99,7 @@ class ContainerArm:
         database = app_url(HOST, _INSIDE["postgres"]) if self.dsn else ""
         redis = f"redis://{HOST}:{_INSIDE['redis']}/0" if self.redis_url else ""
         files = {_SETTINGS_FILE: settings(self._arm, database, redis)}
-        made["app"] = container(
-            app_image(self._arm.app), self._run.id, command=command, files=files, **shared
-        )
-        return made
+        return self._service("app", self._images.app, command, files=files)
 
     def _versions(self) -> Mapping[str, str]:
         versions = {"app": app_version()}
@@ -120,136 +117,65 @@ class ContainerArm:
             return postgres_answers(self.dsn)
         return (redis_answers if service == "redis" else app_answers)(self._ports[service])
 
-    def _wait(self, service: str) -> None:
-        wrapped = self._services[service].get_wrapped_container()
-        wait_until(
-            lambda: self._answers(service),
-            living=lambda: is_up(wrapped),
-            log=lambda lines: self.logs(service, lines),  # type: ignore[arg-type]
-            what=service,
-        )
+    def _wait(self, name: str) -> None:
+        service = self._services[name]
+        wait_until(lambda: self._answers(name), living=service.alive, log=service.last_lines, what=name)
 
     def logs(self, service: ServiceName, lines: int = 20) -> str:
-        """From the engine while the container is there, then from the file that ``stop`` has written."""
-        import docker
-
-        made = self._services.get(service)
-        if made is not None:
-            with contextlib.suppress(docker.errors.APIError):
-                said: bytes = made.get_wrapped_container().logs(tail=lines)
-                return said.decode(errors="replace").rstrip("\n")
-        return tail(self._log(service), lines)
-
-    def _log(self, service: str) -> Path:
-        return self._logs / f"{service}.log"
+        return self._services[service].last_lines(lines)
 
     def cpu_seconds(self) -> float:
-        return sum(self._cpu_of(service) for service in self._services)
-
-    def _cpu_of(self, service: str) -> float:
-        """Of all the lives of the container: the engine counts from its last start."""
-        wrapped = self._services[service].get_wrapped_container()
-        with docker_words(f"reading the CPU time of {service}"):
-            usage = wrapped.stats(stream=False, one_shot=True)["cpu_stats"]["cpu_usage"]
-        now = usage.get("total_usage", 0) / 1e9
-        self._cpu_last_s[service] = max(now, self._cpu_last_s[service])
-        return self._cpu_ended_s[service] + self._cpu_last_s[service]
-
-    def _count_ended(self, service: str) -> None:
-        self._cpu_ended_s[service] = self._cpu_of(service)
-        self._cpu_last_s[service] = 0.0
+        return sum(service.cpu_seconds() for service in self._services.values())
 
     def alive(self, service: ServiceName) -> bool:
-        with docker_words(f"looking at {service}"):
-            return is_up(self._services[service].get_wrapped_container())
+        return self._services[service].alive()
 
     def kill(self, service: ServiceName) -> None:
-        if not self.alive(service):
-            return
-        wrapped = self._services[service].get_wrapped_container()
-        with docker_words(f"killing {service}"):
-            self._count_ended(service)
-            wrapped.kill("SIGKILL")
-            wrapped.wait(timeout=20)
+        self._services[service].kill()
 
     def start(self, service: ServiceName) -> None:
-        if not self.alive(service):
-            with docker_words(f"starting {service}"):
-                self._services[service].get_wrapped_container().start()
+        self._services[service].start()
         self._wait(service)
 
     def restart(self, service: ServiceName) -> None:
         """As an administrator does it: asked to end, then started. Redis comes back empty."""
-        with docker_words(f"restarting {service}"):
-            if self.alive(service):
-                self._count_ended(service)
-            self._services[service].get_wrapped_container().restart(timeout=_ASKED_S)
+        self._services[service].restart()
         self._wait(service)
 
     def freeze(self) -> None:
-        for service in ("app", "redis", "postgres"):
-            self._turn(service, "running", "pause")
+        for name in ("app", "redis", "postgres"):
+            if name in self._services:
+                self._services[name].pause()
 
     def thaw(self) -> None:
-        for service in ("postgres", "redis", "app"):
-            self._turn(service, "paused", "unpause")
-
-    def _turn(self, service: str, when: str, act: str) -> None:
-        """Pause or unpause, where the container is there and in the state for it."""
-        if service not in self._services:
-            return
-        wrapped = self._services[service].get_wrapped_container()
-        with docker_words(f"{act} of {service}"):
-            wrapped.reload()
-            if wrapped.status == when:
-                getattr(wrapped, act)()
+        for name in ("postgres", "redis", "app"):
+            if name in self._services:
+                self._services[name].unpause()
 
     def stop(self) -> None:
         """All at once and by force: the data is thrown away, so nothing is owed a goodbye."""
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            endings = list(pool.map(self._end, self._services.items()))
-        self._services = {}
+        with ThreadPoolExecutor(max_workers=3) as pool:
+            ended = [pool.submit(service.end) for service in self._services.values()]
         give_back(*self._ports.values())
-        problems = [*endings, self._remove_network()]
-        for problem in filter(None, problems):
+        self._remove_network()
+        for problem in filter(None, (one.exception() for one in ended)):
             raise problem
 
-    def _end(self, entry: tuple[str, DockerContainer]) -> EnvironmentFailed | None:
-        """Keep the log, remove the container; what went wrong, if something did."""
-        service, made = entry
-        import docker
-
-        with (
-            _kept() as kept,
-            docker_words(f"removing {service}"),
-            contextlib.suppress(docker.errors.NotFound),
-        ):
-            if made._container is not None:
-                with disk_words(self._logs), self._log(service).open("wb") as log:
-                    for part in made.get_wrapped_container().logs(stream=True, follow=False):
-                        log.write(part)
-            made.stop()
-        return kept[0] if kept else None
-
-    def _remove_network(self) -> EnvironmentFailed | None:
-        import docker
-
-        with (
-            _kept() as kept,
-            docker_words("removing the network"),
-            contextlib.suppress(docker.errors.NotFound),
-        ):
+    def _remove_network(self) -> None:
+        with _unless_gone(), docker_words("removing the network"):
             self._holder.stop()
+            self._holder._container = None
             if self._network._network is not None:
                 self._network.remove()
-        return kept[0] if kept else None
+                self._network._network = None
 
 
 @contextlib.contextmanager
-def _kept() -> Iterator[list[EnvironmentFailed]]:
-    """Keep the error of the body, so that the removal of the rest goes on."""
-    errors: list[EnvironmentFailed] = []
+def _unless_gone() -> Iterator[None]:
+    import docker
+
     try:
-        yield errors
+        yield
     except EnvironmentFailed as error:
-        errors.append(error)
+        if not isinstance(error.__cause__, docker.errors.NotFound):
+            raise

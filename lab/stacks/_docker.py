@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import EnvironmentFailed
@@ -20,10 +21,17 @@ IMAGES = {
     "LAB_IMAGE_REDIS": "valkey/valkey:9",
     "LAB_IMAGE_PYTHON": "python:3.13-slim",
 }
-# The counterpart of the embedded servers' niceness: the load generator on the same cores goes first.
-_CPU_SHARES = 512
 _LOOK_S = 0.8
 _WORK_S = 120
+
+
+@dataclass(frozen=True)
+class Images:
+    """Names of what an arm is made of. Settled once a run, so that all of its arms run the same."""
+
+    app: str
+    data: str
+    redis: str
 
 
 def image(variable: str) -> str:
@@ -103,7 +111,7 @@ def container(
     for path, content in (files or {}).items():
         made.with_copy_into_container(content, path)
     joined = {} if network is not None else {"network": None}  # else testcontainers looks for one
-    return made.with_kwargs(labels={LABEL: run}, cpu_shares=_CPU_SHARES, **joined, **more)
+    return made.with_kwargs(labels={LABEL: run}, **joined, **more)
 
 
 def network(run: str) -> Network:
@@ -126,6 +134,12 @@ def _own_reaper() -> None:
     from testcontainers.core.config import testcontainers_config
 
     testcontainers_config.ryuk_disabled = True
+
+
+def is_up(wrapped: object) -> bool:
+    """Whether a container's process lives, paused or not."""
+    wrapped.reload()  # type: ignore[attr-defined]
+    return wrapped.status in ("created", "running", "paused", "restarting")  # type: ignore[attr-defined]
 
 
 def _first_line(error: Exception) -> str:

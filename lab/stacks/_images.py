@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING
 from lab.errors import EnvironmentFailed, LabError
 from lab.model.stack import RunContext
 from lab.stacks._disk import cache_folder, disk_words, locked
-from lab.stacks._docker import container, docker_words, engine, has_image, image, network, publish
+from lab.stacks._docker import (
+    IMAGES,
+    Images,
+    container,
+    docker_words,
+    engine,
+    has_image,
+    image,
+    is_up,
+    network,
+    publish,
+)
 from lab.stacks._ports import free_port, give_back
 from lab.stacks._postgres import SETTINGS, WHILE_LOADING, arguments, superuser_url
 from lab.stacks._ready import postgres_answers, wait_until
@@ -39,52 +50,51 @@ _DATA_ENVIRONMENT = {
 }
 
 
-def app_image(app: str) -> str:
-    """Name and tag of the app's image."""
+def images_of(app: str) -> Images:
+    """By the files of the app and the base images as they are now, present or not."""
     digest = hashlib.sha256(repr((_LAYOUT, image("LAB_IMAGE_PYTHON"))).encode())
     for name, path in _context(app):
         digest.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return f"incident-lab-app:{digest.hexdigest()[:16]}"
-
-
-def data_image(app: str) -> str:
-    """Name and tag of the Postgres image with the app's data in it."""
     parts = (_LAYOUT, app, data_version(app), image("LAB_IMAGE_POSTGRES"), sorted(SETTINGS.items()))
-    return f"incident-lab-data:{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
+    data = hashlib.sha256(repr(parts).encode())
+    return Images(
+        app=f"incident-lab-app:{digest.hexdigest()[:16]}",
+        data=f"incident-lab-data:{data.hexdigest()[:16]}",
+        redis=image("LAB_IMAGE_REDIS"),
+    )
 
 
 def missing(app: str) -> list[str]:
     """Images that would have to be downloaded before the first run; empty where all is at hand."""
+    images = images_of(app)
     with engine() as client:
-        made = {name: has_image(client, name) for name in (app_image(app), data_image(app))}
-        bases = {
-            image("LAB_IMAGE_PYTHON"): made[app_image(app)],
-            image("LAB_IMAGE_POSTGRES"): made[data_image(app)],
-            image("LAB_IMAGE_REDIS"): False,
-        }
-        absent = [name for name, done in bases.items() if not done and not has_image(client, name)]
-        if not made[app_image(app)] and not os.environ.get("LAB_WHEELS"):
-            absent.append(app_image(app))  # building it downloads the app's packages
+        app_made, data_made = has_image(client, images.app), has_image(client, images.data)
+        bases = [images.redis]
+        bases += [] if data_made else [image("LAB_IMAGE_POSTGRES")]
+        bases += [] if app_made else [image("LAB_IMAGE_PYTHON")]
+        absent = [name for name in bases if not has_image(client, name)]
+    if not app_made and not os.environ.get("LAB_WHEELS"):
+        absent.append(images.app)  # to build it, the app's packages are downloaded
     return absent
 
 
-def make_images(app: str, run: RunContext) -> None:
+def make_images(app: str, run: RunContext) -> Images:
     """Pull and make what is missing, with progress. Raises EnvironmentFailed."""
+    images = images_of(app)
     with engine() as client:
-        if all(
-            has_image(client, name) for name in (image("LAB_IMAGE_REDIS"), app_image(app), data_image(app))
-        ):
-            return
+        if all(has_image(client, name) for name in (images.redis, images.app, images.data)):
+            return images
         with locked(cache_folder() / "images.lock", run.report, "making the images"):
-            _pull(client, image("LAB_IMAGE_REDIS"), run)
-            if not has_image(client, app_image(app)):
+            _pull(client, images.redis, run)
+            if not has_image(client, images.app):
                 _pull(client, image("LAB_IMAGE_PYTHON"), run)
                 run.report(f"making the image of the app on {image('LAB_IMAGE_PYTHON')}")
-                _build_app(client, app)
-            if not has_image(client, data_image(app)):
+                _build_app(client, app, images.app)
+            if not has_image(client, images.data):
                 _pull(client, image("LAB_IMAGE_POSTGRES"), run)
                 run.report(f"making the data on {image('LAB_IMAGE_POSTGRES')}, once for all later runs")
-                run.report(f"data: {_build_data(client, app, run)}")
+                run.report(f"data: {_build_data(app, images.data, run)}")
+    return images
 
 
 def _pull(client: DockerClient, name: str, run: RunContext) -> None:
@@ -96,9 +106,7 @@ def _pull(client: DockerClient, name: str, run: RunContext) -> None:
     try:
         client.images.pull(name)
     except docker.errors.APIError as error:
-        variable = next(
-            v for v in ("LAB_IMAGE_POSTGRES", "LAB_IMAGE_REDIS", "LAB_IMAGE_PYTHON") if image(v) == name
-        )
+        variable = next(one for one in IMAGES if image(one) == name)
         raise EnvironmentFailed(
             what=f"the image {name} cannot be had",
             why=str(error.explanation or error),
@@ -124,20 +132,20 @@ def _context(app: str) -> list[tuple[str, Path]]:
     return context
 
 
-def _build_app(client: DockerClient, app: str) -> None:
+def _build_app(client: DockerClient, app: str, name: str) -> None:
     import docker
 
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive, disk_words(Path(app)):
-        for name, path in _context(app):
-            archive.add(path, arcname=name)
+        for inside, path in _context(app):
+            archive.add(path, arcname=inside)
     context.seek(0)
     try:
         client.images.build(
             fileobj=context,
             custom_context=True,
             dockerfile=f"{app}/Dockerfile",
-            tag=app_image(app),
+            tag=name,
             buildargs={"PYTHON": image("LAB_IMAGE_PYTHON")},
             network_mode="none" if os.environ.get("LAB_WHEELS") else None,
             rm=True,
@@ -147,13 +155,13 @@ def _build_app(client: DockerClient, app: str) -> None:
         said = "".join(str(part.get("stream", part.get("error", ""))) for part in error.build_log)
         raise EnvironmentFailed(
             what="the image of the app could not be built",
-            where=app_image(app),
+            where=name,
             why="\n".join(said.splitlines()[-15:]),
             do="where the build cannot reach a package index, LAB_WHEELS names a folder of wheels",
         ) from error
 
 
-def _build_data(client: DockerClient, app: str, run: RunContext) -> str:
+def _build_data(app: str, name: str, run: RunContext) -> str:
     """Start the base image on an empty folder, fill it, stop it cleanly, keep it as an image."""
     port = free_port()
     with docker_words("making the data"):
@@ -169,7 +177,7 @@ def _build_data(client: DockerClient, app: str, run: RunContext) -> str:
             publish(server, {5432: port}).start()
             said = _fill(server, app, port)
             server.get_wrapped_container().stop(timeout=_STOP_S)
-            repository, _, tag = data_image(app).partition(":")
+            repository, _, tag = name.partition(":")
             server.get_wrapped_container().commit(repository=repository, tag=tag)
         finally:
             server.stop()
@@ -189,9 +197,3 @@ def _fill(server: DockerContainer, app: str, port: int) -> str:
     )
     create_database(port)
     return load_data(app, superuser_url(port))
-
-
-def is_up(wrapped: object) -> bool:
-    """Whether a container's process lives, paused or not."""
-    wrapped.reload()  # type: ignore[attr-defined]
-    return wrapped.status in ("created", "running", "paused", "restarting")  # type: ignore[attr-defined]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import ClassVar
 
 from lab.model.stack import ArmSpec, RunContext, Running
 from lab.stacks._container_arm import ContainerArm
-from lab.stacks._docker import LABEL, no_engine
+from lab.stacks._docker import LABEL, Images, no_engine
 from lab.stacks._images import make_images, missing
 from lab.stacks._ports import PortTaken
 
@@ -22,9 +23,14 @@ class Containers:
     """
 
     kind: ClassVar[str] = "containers"
+    preference: ClassVar[int] = 1  # the nearest to production comes first under ``auto``
     offers: ClassVar[frozenset[str]] = frozenset(
         {"postgres", "redis", "app", "code", "sql", "kill", "restart", "freeze"}
     )
+
+    def __init__(self) -> None:
+        self._images: dict[str, Images] = {}
+        self._making = threading.Lock()
 
     def available(self) -> str:
         """Empty where a Docker engine answers, else why not, in one line. Takes less than a second."""
@@ -36,15 +42,13 @@ class Containers:
 
     def prepare(self, run: RunContext) -> None:
         """Pull and build what is missing, fill the database once. Raises EnvironmentFailed."""
-        run.own({"label": f"{LABEL}={run.id}"})
-        make_images("sample_app", run)
+        self._settled("sample_app", run)
 
     def start(self, arm: ArmSpec, run: RunContext) -> Running:
         """Bring one arm up; safe in parallel. Raises EnvironmentFailed, with nothing left running."""
-        run.own({"label": f"{LABEL}={run.id}"})
-        make_images(arm.app, run)
+        images = self._settled(arm.app, run)
         for attempt in range(_ATTEMPTS):
-            running = ContainerArm(arm, run)
+            running = ContainerArm(arm, run, images)
             try:
                 running.up()
                 return running
@@ -56,3 +60,11 @@ class Containers:
                 running.stop()
                 raise
         raise AssertionError("unreachable")
+
+    def _settled(self, app: str, run: RunContext) -> Images:
+        """The images, made first where they are missing; the same for all arms that this object starts."""
+        run.own({"label": f"{LABEL}={run.id}"})  # before anything carries it
+        with self._making:
+            if app not in self._images:
+                self._images[app] = make_images(app, run)
+            return self._images[app]

@@ -34,9 +34,14 @@ class Embedded:
     """
 
     kind: ClassVar[str] = "embedded"
+    preference: ClassVar[int] = 2
     offers: ClassVar[frozenset[str]] = frozenset(
         {"postgres", "redis", "app", "code", "sql", "kill", "restart", "freeze"}
     )
+
+    def missing_images(self) -> list[str]:
+        """Nothing: the servers came with the installation."""
+        return []
 
     def available(self) -> str:
         """Empty where the servers' programs run here, else the reason in one line."""

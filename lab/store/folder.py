@@ -86,6 +86,15 @@ class RunFolder:
         self._write(_RUN, info)
 
     def read_run(self) -> RunInfo:
+        if not (self.path / _RUN).exists():
+            raise LabError(
+                "this run did not come to its end",
+                where=str(self.path / _RUN),
+                why="it is still going on"
+                if self.alive
+                else "it was killed before it could say how it ended",
+                do=f"see what its blocks say: lab judge {self.id}",
+            )
         return self._read(_RUN, RunInfo)
 
     def read_scenario(self) -> str:

@@ -62,7 +62,7 @@ def times(number: float | None) -> str:
     """A measured quotient: 1.04x, 11.0x."""
     if number is not None and 0.1 <= abs(number) < 9.995:
         return f"{number:.2f}x"
-    return f"{plain(number)}x"
+    return f"{plain(number)}x" if number is not None else "unknown"
 
 
 def factor(number: float) -> str:

@@ -27,14 +27,14 @@ Shop = psycopg.Connection[tuple[Any, ...]]
 
 @pytest.fixture(scope="module")
 def shop(arm: Running) -> Iterator[Shop]:
-    """A connection to a database that was filled just now, over an older filling."""
+    """A connection to a database that was filled just now, over an older schema."""
     url = arm.dsn.rpartition("/")[0] + "/filled_anew"
     with psycopg.connect(arm.dsn, autocommit=True) as connection:
         connection.execute("CREATE DATABASE filled_anew")
         try:
-            data.load(url, seed=8)
-            data.load(url)
-            with psycopg.connect(url, options="-c TimeZone=UTC") as shop:
+            with psycopg.connect(url, options="-c TimeZone=UTC", autocommit=True) as shop:
+                shop.execute("CREATE TABLE orders (older int)")
+                data.load(url)
                 yield shop
         finally:
             connection.execute("DROP DATABASE filled_anew WITH (FORCE)")

@@ -16,6 +16,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from lab.model.stack import Running
@@ -132,6 +133,25 @@ def test_asked_to_stop_it_ends_well_within_two_seconds(processes: str) -> None:
         assert time.monotonic() - begun < 2
         idle.close()
         assert health(port)[0] == 0
+
+
+def test_a_request_that_hangs_does_not_hold_up_the_end(arm: Running) -> None:
+    urls = {"database_url": arm.dsn, "redis_url": arm.redis_url}
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with (
+        psycopg.connect(arm.dsn) as holder,
+        psycopg.connect(arm.dsn, autocommit=True) as watcher,
+        serving(urls) as (process, port),
+        socket.create_connection(("127.0.0.1", port)) as hanging,
+    ):
+        holder.execute("LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
+        hanging.sendall(b"GET /customers/7 HTTP/1.1\r\nHost: shop\r\n\r\n")
+        until(lambda: watcher.execute(waiting).fetchone() == (1,), "the query waits")
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 0
+        assert time.monotonic() - begun < 2
+        until(lambda: watcher.execute(waiting).fetchone() == (0,), "no query is left behind")
 
 
 def test_connections_are_spread_over_the_processes() -> None:

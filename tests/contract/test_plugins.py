@@ -27,7 +27,9 @@ CAPABILITIES = {"postgres", "redis", "app", "code", "sql", "kill", "restart", "f
 
 def used(scenario: Scenario) -> list[Any]:
     """Every plug-in of a scenario with its parameters."""
-    return [use.params for use in (*scenario.faults, *scenario.fixes.values(), *scenario.evidence)]
+    params = [fault.params for fault in scenario.faults]
+    params += [fix.params for fix in scenario.fixes.values()]
+    return params + [seen.params for seen in scenario.evidence]
 
 
 def own_keys(use: type[Any]) -> set[str]:

@@ -99,7 +99,8 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "some_app" / "__init__.py").write_text("raise RuntimeError('imported')\n")
     (problems / "slow.py").write_text(
         '"""Words."""\n\n\ndef problem(x):\n    """Waits."""\n    return wait(x)\n\n\n'
-        "@decorated\nasync def fixed(x):\n    return await wait(x)\n\n\nclass Fixed:\n    pass\n"
+        "@decorated\nasync def fixed(x):\n    return await Queue(x, wait(x))\n\n\nclass Fixed:\n    pass\n"
+        "\n\nSIZE = 5\n\n\nclass Queue:\n    size = SIZE\n\n\ndef wait(x):\n    return x\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     return "some_app"
@@ -107,7 +108,10 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_code_of_a_variant_with_its_decorators(app: str) -> None:
     assert catalog.code_of(app, "slow", "problem").startswith("def problem(x):\n")
-    assert catalog.code_of(app, "slow", "fixed") == "@decorated\nasync def fixed(x):\n    return await wait(x)\n"
+    assert (
+        catalog.code_of(app, "slow", "fixed")
+        == "@decorated\nasync def fixed(x):\n    return await Queue(x, wait(x))\n"
+    )
     assert catalog.code_of(app, "slow", "Fixed") == "class Fixed:\n    pass\n"
 
 
@@ -116,13 +120,22 @@ def test_the_difference_of_two_variants(app: str) -> None:
     assert lines[:2] == ["--- problems/slow.py: problem", "+++ problems/slow.py: fixed"]
     assert "-def problem(x):" in lines
     assert "+async def fixed(x):" in lines
+    assert lines[-7:] == ["+", "+", "+SIZE = 5", "+", "+", "+class Queue:", "+    size = SIZE"]
+    assert not [line for line in lines if "def wait" in line], "both share it"
     assert catalog.code_difference(app, "slow", "problem", "problem") == ""
+
+
+def test_a_module_that_is_not_python_is_told(app: str, tmp_path: Path) -> None:
+    (tmp_path / app / "problems" / "odd.py").write_text("def problem(:\n")
+    with pytest.raises(LabError, match="not Python") as caught:
+        catalog.code_of(app, "odd", "problem")
+    assert caught.value.where.endswith("odd.py:1:13")
 
 
 def test_what_is_not_there_is_told(app: str) -> None:
     with pytest.raises(LabError, match="no variant 'fixd'") as caught:
         catalog.code_of(app, "slow", "fixd")
-    assert "problem, fixed, Fixed" in caught.value.why
+    assert "problem, fixed, Fixed, Queue, wait" in caught.value.why
     with pytest.raises(LabError, match="no problem module fast"):
         catalog.code_of(app, "fast", "fixed")
     with pytest.raises(LabError, match="there is no app 'no_such_app'"):
@@ -131,7 +144,17 @@ def test_what_is_not_there_is_told(app: str) -> None:
         catalog.code_of("../some_app", "slow", "fixed")
 
 
-HEAVY = ("psycopg", "redis", "docker", "testcontainers", "locust", "gevent", "numpy", "sample_app", "sqlalchemy")
+HEAVY = (
+    "psycopg",
+    "redis",
+    "docker",
+    "testcontainers",
+    "locust",
+    "gevent",
+    "numpy",
+    "sample_app",
+    "sqlalchemy",
+)
 
 
 def test_the_catalogue_is_cheap() -> None:

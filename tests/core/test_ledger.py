@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.heartbeat import CpuTimes, Stall, parse_stat, steal_share
@@ -90,6 +90,7 @@ def test_requests_that_were_never_sent_are_not_achieved(clock: Clock) -> None:
     assert checks.schedule_error_p99_s == pytest.approx(0.1, rel=0.02)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 300), st.sampled_from(list(Failure))), min_size=1))
 def test_every_row_ends_within_its_time_out(ends: list[tuple[int, Failure]]) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -44,7 +44,11 @@ def test_every_scenario_fits(path: Any, validator: Draft202012Validator) -> None
         {"symptoms": []},
         {"symptoms": [{"name": "a", "measure": "errors.shar"}]},
         {"fixes": {"a": {"documented": True, "why": "words"}}},
-        {"fixes": {"a": {"documented": True, "why": "words", "code": "a", "sql": {"run": "", "placebo": ""}}}},
+        {
+            "fixes": {
+                "a": {"documented": True, "why": "words", "code": "a", "sql": {"run": "", "placebo": ""}}
+            }
+        },
         {"evidence": [{"kind": "explain"}]},
     ],
 )

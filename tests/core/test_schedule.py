@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.loads._schedule import Law, arrivals, pick, schedule
@@ -27,6 +27,7 @@ PRODUCT = Request(name="product", get="/products/{id}", values={"id": {"uniform"
 ORDER = Request(name="order", post="/orders", body={"customer": 7})
 
 
+@settings(deadline=None)
 @given(seeds, rates, lengths, laws)
 def test_arrivals_are_sorted_and_inside_the_window(seed: int, rate: float, length: float, law: Law) -> None:
     offsets = arrivals(seed, rate, length, law)
@@ -34,12 +35,14 @@ def test_arrivals_are_sorted_and_inside_the_window(seed: int, rate: float, lengt
     assert all(0 <= at < round(length * 1e9) for at in offsets)
 
 
+@settings(deadline=None)
 @given(seeds, rates, lengths, laws)
 def test_equal_orders_make_equal_lists(seed: int, rate: float, length: float, law: Law) -> None:
     order = {"seed": seed, "rate": rate, "length_s": length, "law": law, "requests": (PRODUCT, ORDER)}
     assert schedule(**order) == schedule(**order)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(seeds, st.floats(10, 200))
 def test_poisson_arrivals_have_their_rate_and_spread(seed: int, rate: float) -> None:
     expected = 1000.0
@@ -52,6 +55,7 @@ def test_poisson_arrivals_have_their_rate_and_spread(seed: int, rate: float) -> 
     assert 0.75 < deviation / mean < 1.25
 
 
+@settings(deadline=None)
 @given(seeds, st.integers(1, 1000), st.integers(1, 5))
 def test_constant_arrivals_are_evenly_spaced_from_the_start(seed: int, rate: int, length: int) -> None:
     offsets = arrivals(seed, rate, length, "constant")
@@ -60,12 +64,14 @@ def test_constant_arrivals_are_evenly_spaced_from_the_start(seed: int, rate: int
     assert all(abs((b - a) - 1e9 / rate) <= 1 for a, b in pairwise(offsets))
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_requests_follow_their_weights(seed: int) -> None:
     counts = Counter(target.name for target in pick(seed, (PRODUCT, ORDER), 1200))
     assert abs(counts[0] - 900) < 6 * (1200 * 0.75 * 0.25) ** 0.5
 
 
+@settings(deadline=None)
 @given(seeds, st.integers(-1000, 1000), st.integers(0, 1000))
 def test_placeholders_stay_in_their_range(seed: int, low: int, span: int) -> None:
     request = Request(name="r", get="/r/{id}?page={page}", values={

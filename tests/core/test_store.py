@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_run import judgement, plan, run_info, scenario, write_run
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import EnvironmentFailed, LabError
 from lab.model.run import Block
 from lab.store import RunFolder, find, runs
+from tests.fake_run import judgement, plan, run_info, scenario, write_run
 
 
 @pytest.fixture

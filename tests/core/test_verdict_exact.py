@@ -105,10 +105,7 @@ def test_a_short_last_look_keeps_the_error_rate_of_the_full_one():
 def test_fishers_exact_test_agrees_with_scipy(rows):
     counts = [(hits, hits + misses) for hits, misses in rows]
     table = np.array(rows)
-    if len(rows) == 2:
-        p = stats.fisher_exact(table).pvalue
-    else:
-        p = _freeman_halton(counts)
+    p = stats.fisher_exact(table).pvalue if len(rows) == 2 else _freeman_halton(counts)
     assert float(uneven(counts)) == pytest.approx(p, rel=1e-6)
 
 

@@ -102,6 +102,15 @@ def test_rule_9_not_shown_to_be_better_is_inconclusive_within_a_limit():
     assert verdict.reason.startswith("not shown to be better: slow answers 1 % against 20 %, but")
 
 
+def test_rule_9_promises_no_number_of_blocks_where_the_estimate_is_on_the_wrong_side():
+    seldom = (0.06, 0.06, 0.0, 0.06, 0.0, 0.06, 0.0, 0.06)
+    verdict = story(SLOW, healthy=False).strata(8, problem=seldom, fix=(0.5, 0.04, 0.04)).verdict()
+    assert (verdict.state, verdict.reason_code) == ("inconclusive", "missing-better")
+    assert verdict.measures[0].ratio == pytest.approx(0.04)
+    assert verdict.more_blocks is None
+    assert "would decide" not in verdict.reason
+
+
 class TestWithALimit:
     def test_six_of_six_over_and_none_over_then_a_clean_tail_is_resolved(self):
         told = story(SLOW).strata(2, healthy=0, problem=0.16, fix=0.0)
@@ -162,7 +171,10 @@ class TestWithALimit:
 
 class TestSeveralPrimaries:
     def test_all_must_be_better_and_within(self):
-        well, ill = {"slow answers": 0.0, "calls per expiry": 1}, {"slow answers": 0.2, "calls per expiry": 11}
+        well, ill = (
+            {"slow answers": 0.0, "calls per expiry": 1},
+            {"slow answers": 0.2, "calls per expiry": 11},
+        )
         told = story(SLOW, CALLS).strata(2, healthy=well, problem=ill, fix=well).tail("fix", 11, well)
         verdict = told.verdict()
         assert verdict.state == "resolved"
@@ -173,7 +185,10 @@ class TestSeveralPrimaries:
         )
 
     def test_one_that_stays_above_makes_it_improved(self):
-        well, ill = {"slow answers": 0.0, "calls per expiry": 1}, {"slow answers": 0.2, "calls per expiry": 11}
+        well, ill = (
+            {"slow answers": 0.0, "calls per expiry": 1},
+            {"slow answers": 0.2, "calls per expiry": 11},
+        )
         half = {"slow answers": 0.0, "calls per expiry": 2}
         verdict = story(SLOW, CALLS).strata(2, healthy=well, problem=ill, fix=half).verdict()
         assert verdict.state == "improved"
@@ -183,7 +198,10 @@ class TestSeveralPrimaries:
         )
 
     def test_one_without_gain_makes_it_not_resolved(self):
-        well, ill = {"slow answers": 0.0, "calls per expiry": 1}, {"slow answers": 0.2, "calls per expiry": 11}
+        well, ill = (
+            {"slow answers": 0.0, "calls per expiry": 1},
+            {"slow answers": 0.2, "calls per expiry": 11},
+        )
         same = {"slow answers": 0.0, "calls per expiry": 11}
         verdict = story(SLOW, CALLS).strata(2, healthy=well, problem=ill, fix=same).verdict()
         assert (verdict.state, verdict.reason_code) == ("not-resolved", "no-gain")
@@ -211,7 +229,10 @@ class TestOnTheDifferenceScale:
         little = story(ERRORS).strata(2, healthy=0.0, problem=0.1, fix=0.115).verdict()
         assert (little.state, little.reason_code) == ("not-resolved", "no-gain")
         much = story(ERRORS).strata(2, healthy=0.0, problem=0.1, fix=0.2).verdict()
-        assert much.reason == "worse than the problem: errors 20 % against 10 % (+10 points, at least +10 points)"
+        assert (
+            much.reason
+            == "worse than the problem: errors 20 % against 10 % (+10 points, at least +10 points)"
+        )
 
 
 class TestGuardrails:

@@ -118,7 +118,7 @@ class Story:
         again = []
         if told is not None:
             values = {m: next(f) for m, f in self._feed(told).items()}
-            again = [_changed(old, attempt=old.attempt + 1, values=values)]
+            again = [_changed(old, attempt=old.attempt + 1, values=values, disturbed=False, reasons=())]
         self.blocks[position : position + 1] = [marked, *again]
         self.blocks = [_changed(block, n=n) for n, block in enumerate(self.blocks)]
         return self

@@ -125,12 +125,16 @@ class FakeLoad:
         samples = np.zeros(40, SAMPLE)
         samples["due_ns"] = self.order.start_ns
         samples["done_ns"] = samples["due_ns"] + (300e6 if slow else 5e6) * self.rng.uniform(0.99, 1.01, 40)
+        samples["sent_ns"] = samples["due_ns"]
         samples["status"] = 200
         checks = GeneratorChecks(
             asked=40, sent=40, answered=40, schedule_error_p50_s=0.0, schedule_error_p99_s=0.0,
             cpu_share_max=0.1, idle_connections=True, achieved=1.0,
+            cpu_s=0.01, queued=0, retried=0, counted=40,
         )  # fmt: skip
-        return BlockLoad(samples=samples, names=("page",), checks=checks)
+        return BlockLoad(
+            n=self.order.n, samples=samples, names=("page",), checks=checks, schedule_sha256=""
+        )
 
 
 class StillHeart:
@@ -226,7 +230,7 @@ def test_a_failure_heals_stops_and_keeps_what_was_measured(perform: Callable[...
         experiment.run()
     assert {f"heal {a}" for a in ("problem", "placebo", "cure")} <= set(STORY)
     assert sum(word.startswith("stop") for word in STORY) == 4
-    assert len(folder.read_blocks()) == 15 - 4 - 3  # warm-ups and the stretch for fixes are not blocks
+    assert len(folder.read_blocks()) == 15 - 8 - 3  # warm-ups and the stretches for fixes are no blocks
 
 
 def test_the_undo_is_on_disk_before_the_fault(perform: Callable[..., Any]) -> None:

@@ -14,6 +14,7 @@ from lab.report.svg.draw import NARROW, Chart, Table, chart, cross, line, marker
 from lab.report.svg.scale import Linear, Log, Scale, around
 
 _HEIGHT = 216
+_LABEL = 66  # width of the word above a tail
 
 
 def in_order(key: str, spec: MeasureSpec, blocks: Sequence[Block], looks: Mapping[str, Look]) -> Chart | None:
@@ -44,7 +45,15 @@ def _draw(
     for n, block in enumerate(blocks):
         value = _value(spec, block)
         if value is not None:
-            drawn += _mark(spec, block, looks[block.arm], left + (n + 0.5) * step, y(value), narrow=narrow)
+            drawn += _mark(
+                spec,
+                block,
+                looks[block.arm],
+                left + (n + 0.5) * step,
+                y(value),
+                min(4.5, max(2.2, step * 0.55)),
+                tips=not narrow,
+            )
     drawn += [
         text(left, _HEIGHT - 10, "first block", "tick"),
         text(right, _HEIGHT - 10, f"block {len(blocks)}", "tick", "end"),
@@ -78,10 +87,15 @@ def _grid(spec: MeasureSpec, y: Scale, left: float, right: float) -> list[Markup
 
 def _tail(blocks: Sequence[Block], left: float, step: float, top: float, bottom: float) -> list[Markup]:
     """The stretches in which only fixes were left, to see whether they stay good."""
-    places = [n for n, block in enumerate(blocks) if block.phase == "tail"]
-    drawn = [rect(left + n * step, top, step, bottom - top, "tail") for n in places]
-    if places:
-        drawn.append(text(left + (places[-1] + 1) * step, top - 9, "confirming", "label", "end"))
+    drawn, first = [], None
+    for n, phase in enumerate([*(block.phase for block in blocks), "end"]):
+        if phase == "tail" and first is None:
+            first = n
+        elif phase != "tail" and first is not None:
+            drawn.append(rect(left + first * step, top, (n - first) * step, bottom - top, "tail"))
+            if (n - first) * step > _LABEL:
+                drawn.append(text(left + n * step, top - 9, "confirming", "label", "end"))
+            first = None
     return drawn
 
 
@@ -89,17 +103,19 @@ def _strata(blocks: Sequence[Block], left: float, step: float, top: float, botto
     found = []
     for n in range(1, len(blocks)):
         before, after = blocks[n - 1], blocks[n]
-        if (before.group, before.stratum, before.phase) != (after.group, after.stratum, after.phase):
+        if "tail" not in (before.phase, after.phase) and before.stratum != after.stratum:
             found.append(line(left + n * step, top, left + n * step, bottom, "stratum"))
     return found
 
 
-def _mark(spec: MeasureSpec, block: Block, look: Look, x: float, y: float, *, narrow: bool) -> list[Markup]:
+def _mark(
+    spec: MeasureSpec, block: Block, look: Look, x: float, y: float, r: float, *, tips: bool
+) -> list[Markup]:
     said = f"block {block.n}, {look.label}: {numbers.number(_value(spec, block), spec.unit)}"
     if block.disturbed:
         why = f"{said}; disturbed: {', '.join(block.reasons)}"
-        return [marker(look.shape, x, y, 4.5, f"hollow {look.css}", why), cross(x, y, 6, "disturbed")]
-    return [marker(look.shape, x, y, 3.5 if narrow else 4.5, look.css, "" if narrow else said)]
+        return [marker(look.shape, x, y, r, f"hollow {look.css}", why), cross(x, y, r + 1.5, "disturbed")]
+    return [marker(look.shape, x, y, r, look.css, said if tips else "")]
 
 
 def _tick(spec: MeasureSpec, tick: float) -> str:

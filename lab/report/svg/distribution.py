@@ -39,7 +39,7 @@ def _spread(share: float) -> float:
 
 def _draw(known: list[tuple[Look, Curve]], width: int) -> tuple[float, list[Markup]]:
     narrow = width == NARROW
-    left, right, top, bottom = 46, width - 14, 14, _HEIGHT - 40
+    left, right, top, bottom = 54, width - 14, 14, _HEIGHT - 40
     low, high = around((ms for _, curve in known for ms, _ in curve.points), log=True, margin=0.03)
     x = Log(low, high, left, right, 5 if narrow else 10)
     highest = max(_spread(share) for _, curve in known for _, share in _kept(curve))

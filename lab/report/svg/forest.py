@@ -57,53 +57,62 @@ def allowed_change(spec: MeasureSpec, result: MeasureResult) -> float | None:
 
 def _draw(spec: MeasureSpec, rows: Sequence[_Row], width: int) -> tuple[float, list[Markup]]:
     narrow = width == NARROW
-    left, right = (12, 12) if narrow else (170, 178)
-    row = _ROW + 14 if narrow else _ROW
-    bottom = _TOP + row * len(rows)
+    left, right = (12, 12) if narrow else (184, 188)
+    step = _ROW + 18 if narrow else _ROW
+    bottom = _TOP + step * len(rows)
     scale = _scale(spec, rows, left, width - right)
-    neutral = 1.0 if spec.scale == "ratio" else 0.0
-    drawn = _ground(spec, rows, scale, (left, width - right), bottom)
-    drawn.append(line(scale(neutral), _TOP - 6, scale(neutral), bottom, "neutral"))
-    drawn.append(
-        text(scale(neutral), _TOP - 12, "no change", "label", _anchor(scale(neutral), left, width - right))
-    )
+    drawn = _heads(spec, rows, scale, left, width - right)
     for n, one in enumerate(rows):
-        drawn += _row(one, scale, _TOP + n * row + row / 2, width, narrow=narrow)
+        top, end = _TOP + n * step, _TOP + (n + 1) * step
+        drawn += _ground(spec, rows, scale, left, (top + 22 if narrow else top, end))
+        drawn += _row(one, scale, (top, end), width, narrow=narrow)
     for tick in scale.ticks():
         drawn.append(line(scale(tick), bottom, scale(tick), bottom + 5, "axis"))
         drawn.append(text(scale(tick), bottom + 19, _tick(spec, tick), "tick", "middle"))
     drawn.append(line(left, bottom, width - right, bottom, "axis"))
-    return bottom + 28, drawn
+    return bottom + 24, drawn
 
 
-def _ground(
-    spec: MeasureSpec, rows: Sequence[_Row], scale: Scale, ends: tuple[float, float], bottom: float
-) -> list[Markup]:
+def _neutral(spec: MeasureSpec) -> float:
+    return 1.0 if spec.scale == "ratio" else 0.0
+
+
+def _heads(spec: MeasureSpec, rows: Sequence[_Row], scale: Scale, left: float, right: float) -> list[Markup]:
+    """The words above the two lines that effects are read against."""
+    neutral = scale(_neutral(spec))
+    drawn = [text(neutral, _TOP - 10, "no change", "label", _anchor(neutral, left, right))]
     target = allowed_change(spec, rows[0].result)
     if target is None:
-        return []
+        return drawn
     limit = rows[0].result.limit
     said = (
         f"within the limit of {numbers.bound(limit, spec.unit)}" if limit is not None else "back to healthy"
     )
     edge = scale(target)
-    if edge - ends[0] > len(said) * 6.4 or edge - ends[0] > (ends[1] - ends[0]) / 2:
-        label = text(edge - 6, _TOP - 12, said, "label good", "end")
-    else:
-        label = text(ends[0], _TOP - 12, said, "label good", "start")
-    return [
-        rect(ends[0], _TOP - 6, edge - ends[0], bottom - _TOP + 6, "allowed"),
-        line(edge, _TOP - 6, edge, bottom, "limit", "5 3"),
-        label,
-    ]
+    if edge - left > len(said) * 6.6:
+        return [*drawn, text(edge, _TOP - 10, said, "label good", "end")]
+    return [*drawn, text(left, _TOP - 10, said, "label good", "start")]
 
 
-def _row(one: _Row, scale: Scale, y: float, width: int, *, narrow: bool) -> list[Markup]:
+def _ground(
+    spec: MeasureSpec, rows: Sequence[_Row], scale: Scale, left: float, ends: tuple[float, float]
+) -> list[Markup]:
+    """Behind one row: the line of no change, and the zone in which a fix has to end up."""
+    top, bottom = ends
+    neutral, target = scale(_neutral(spec)), allowed_change(spec, rows[0].result)
+    drawn = [] if target is None else [rect(left, top, scale(target) - left, bottom - top, "allowed")]
+    if target is not None:
+        drawn.append(line(scale(target), top, scale(target), bottom, "limit", "5 3"))
+    return [*drawn, line(neutral, top, neutral, bottom, "neutral")]
+
+
+def _row(one: _Row, scale: Scale, ends: tuple[float, float], width: int, *, narrow: bool) -> list[Markup]:
     result = one.result
     effect = numbers.effect(result.ratio, result.scale, result.unit)
     bounds = numbers.interval(result.lower, result.upper, result.scale, result.unit)
     said = f"{effect} ({bounds})" if bounds else effect
-    at = y + 9 if narrow else y
+    top, bottom = ends
+    at = (top + 22 + bottom) / 2 if narrow else (top + bottom) / 2
     low, high = (result.ratio if v is None or not isfinite(v) else v for v in (result.lower, result.upper))
     drawn = [
         line(scale(low or 0.0), at, scale(high or 0.0), at, f"interval {one.look.css}"),
@@ -112,14 +121,16 @@ def _row(one: _Row, scale: Scale, y: float, width: int, *, narrow: bool) -> list
         marker(one.look.shape, scale(result.ratio or 0.0), at, 6, one.look.css, f"{one.label}: {said}"),
     ]
     if narrow:
-        drawn += [text(12, y - 8, one.label, "name"), text(width - 12, y - 8, said, "value", "end")]
+        room = int((width - 24 - 6.6 * len(said)) / 7.8)
+        edge, base = 12.0, top + 15
     else:
-        drawn += [text(0, y + 4, _short(one.label), "name"), text(width, y + 4, said, "value", "end")]
-    return drawn
+        room, edge, base = 23, 0.0, at + 4
+    name = text(edge, base, _short(one.label, room), "name")
+    return [*drawn, name, text(width - edge, base, said, "value", "end")]
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= 24 else f"{label[:23]}…"
+def _short(label: str, room: int) -> str:
+    return label if len(label) <= room else f"{label[: max(room - 1, 3)]}…"
 
 
 def _scale(spec: MeasureSpec, rows: Sequence[_Row], start: float, end: float) -> Scale:

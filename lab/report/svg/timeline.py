@@ -15,7 +15,7 @@ from lab.report.arms import Look
 from lab.report.svg.draw import NARROW, Chart, Table, chart, element, line, marker, rect, text
 from lab.report.svg.scale import Linear, Log, around
 
-_PANEL, _PLOT, _STRIP, _TOP = 132, 78, 12, 22
+_PANEL, _PLOT, _STRIP, _TOP = 136, 78, 10, 26
 
 
 def timeline(
@@ -55,8 +55,8 @@ def _draw(
         drawn += _throughput(found, x, top + _PLOT + 6)
         drawn.append(text(left - 8, top + _PLOT + 6 + _STRIP, "done", "tick", "end"))
         drawn += [
-            marker(look.shape, left + 6, top - 8, 5, look.css),
-            text(left + 17, top - 4, look.label, "name"),
+            marker(look.shape, left + 6, top - 13, 5, look.css),
+            text(left + 17, top - 9, look.label, "name"),
         ]
     bottom = _TOP + len(known) * _PANEL - 16
     for tick in x.ticks():

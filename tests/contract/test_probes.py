@@ -1,0 +1,146 @@
+"""Every probe against real servers: counters are exact, and evidence shows what is there."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from arm_at_work import ask, load, sql, until
+
+from lab import catalog
+from lab.errors import EnvironmentFailed
+from lab.faults.expire_key import ExpireKey
+from lab.faults.kill import Kill
+from lab.model.stack import Running
+from lab.probes.debug_metrics import DebugMetrics
+from lab.probes.explain import Explain, plans_in
+from lab.probes.health import Health
+from lab.probes.locks import Locks
+from lab.probes.postgres import Postgres
+from lab.probes.redis import Redis
+from lab.probes.redis_info import RedisInfo
+from lab.probes.service_log import ServiceLog
+from lab.probes.statements import Statements
+
+KINDS = catalog.kinds()
+
+
+def test_the_plan_is_that_of_the_app_with_its_own_parameters(arm: Running) -> None:
+    with load(arm, "/customers/17/orders"):
+        seen = Explain(of="customer_orders").capture(arm)
+    assert seen.command.startswith("EXPLAIN (ANALYZE, BUFFERS) SELECT /* customer_orders */ orders.id")
+    assert seen.text.startswith("duration: ")
+    assert "Index Scan" in seen.text and "Buffers: shared" in seen.text and "actual time=" in seen.text
+    assert "17" in seen.text
+    shown = "SELECT setting FROM pg_settings WHERE name = 'auto_explain.log_min_duration'"
+    assert sql(arm, shown) == [("-1",)]
+
+
+def test_plans_in_a_log_end_where_another_line_begins() -> None:
+    log = (
+        "x LOG:  duration: 1.0 ms  plan:\n\tQuery Text: SELECT /* a */ 1\n\tResult  (cost=0)\n"
+        "x LOG:  duration: 2.0 ms  statement: SELECT 2\n"
+        "x LOG:  duration: 3.0 ms  plan:\n\tQuery Text: SELECT /* b */ 1\n\t  ->  half"
+    )
+    assert plans_in(log) == ["duration: 1.0 ms  plan:\nQuery Text: SELECT /* a */ 1\nResult  (cost=0)"]
+    assert len(plans_in(log + " written\nx LOG:  end\n")) == 2
+
+
+def test_postgres_counts_each_statement_once(arm: Running) -> None:
+    counter = Postgres(of="customer_orders")
+    ask(arm, "/customers/1/orders")
+    before = counter.read(arm)
+    for customer in range(1, 41):
+        ask(arm, f"/customers/{customer}/orders")
+    difference = {name: value - before[name] for name, value in counter.read(arm).items()}
+    assert difference["calls"] == 40
+    assert difference["rows"] == 40 * 20
+    assert 40 * 3 <= difference["blocks"] <= 40 * 60
+    assert 0 < difference["time_ms"] < 4000
+    assert set(difference) == set(Postgres.quantities)
+
+
+def test_a_label_that_nothing_carries_counts_zero(arm: Running) -> None:
+    assert set(Postgres(of="nothing_at_all").read(arm).values()) == {0.0}
+
+
+def test_redis_counts_each_command_once(arm: Running) -> None:
+    ask(arm, "/products/top")
+    before = Redis().read(arm)
+    for _ in range(30):
+        ask(arm, "/products/top")
+    after = Redis().read(arm)
+    assert {name: after[name] - before[name] for name in after} == {"commands": 30, "hits": 30, "misses": 0}
+    assert set(after) == set(Redis.quantities)
+
+
+@pytest.mark.parametrize("kind", KINDS.counters)
+def test_a_counter_is_exact(kind: str, arm: Running) -> None:
+    probe = KINDS.counters[kind]
+    assert (probe(of="ranking") if kind == "postgres" else probe()).preflight(arm) == ""
+
+
+PLAIN: dict[str, Callable[[], Any]] = {
+    kind: probe for kind, probe in KINDS.evidence.items() if kind not in ("explain", "service-log")
+}
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_evidence_shows_a_command_and_what_it_said(kind: str, arm: Running) -> None:
+    ask(arm, "/products/top")
+    seen = PLAIN[kind]().capture(arm)
+    assert seen.title and seen.command and seen.kind == kind
+    assert len(seen.text) > 20
+
+
+def test_what_evidence_says_of_a_well_stack(arm: Running) -> None:
+    ask(arm, "/products/top")
+    assert "/* ranking */" in Statements().capture(arm).text
+    assert RedisInfo().capture(arm).text.startswith("PONG\n")
+    assert "hit rate: " in RedisInfo().capture(arm).text
+    assert json.loads(DebugMetrics().capture(arm).text)["memory"]
+    health = Health().capture(arm).text
+    assert health.startswith("HTTP 200")
+    assert "time_starttransfer: 0." in health
+    assert Locks().capture(arm).text == "no session waits for a lock"
+    assert ServiceLog(service="postgres", lines=3).capture(arm).text.count("\n") <= 3
+
+
+def test_what_evidence_says_of_a_dead_redis(arm: Running) -> None:
+    with Kill(service="redis").inject(arm):
+        assert "refused" in RedisInfo().capture(arm).text.lower()
+        assert Health().capture(arm).text.startswith("HTTP 503")
+        with pytest.raises(EnvironmentFailed, match="Redis did not answer a probe"):
+            Redis().read(arm)
+        with (
+            pytest.raises(EnvironmentFailed, match="could not expire 'ranking'"),
+            ExpireKey(key="ranking").inject(arm),
+        ):
+            pass
+    with ExpireKey(key="ranking").inject(arm) as delivered:  # the kept connection finds its way back
+        assert delivered == {"deleted": 0}
+    until(lambda: Health().capture(arm).text, lambda text: text.startswith("HTTP 200"))
+
+
+def test_what_evidence_says_of_a_dead_app(arm: Running) -> None:
+    with Kill(service="app").inject(arm):
+        assert "no answer" in Health().capture(arm).text
+        assert "no answer" in DebugMetrics().capture(arm).text
+    assert Health().capture(arm).text.startswith("HTTP 200")
+
+
+def test_a_lock_names_who_waits_and_who_blocks(arm: Running) -> None:
+    with psycopg.connect(arm.dsn) as holder, psycopg.connect(arm.dsn) as waiter:
+        holder.execute("LOCK TABLE reviews IN ACCESS EXCLUSIVE MODE")
+        waiting = threading.Thread(target=lambda: waiter.execute("SELECT count(*) FROM reviews"))
+        waiting.start()
+        try:
+            text = until(lambda: Locks().capture(arm).text, lambda text: "LOCK TABLE reviews" in text)
+        finally:
+            holder.rollback()
+            waiting.join()
+        assert str(holder.info.backend_pid) in text and str(waiter.info.backend_pid) in text
