@@ -84,9 +84,7 @@ def _groups(scenario: Scenario, choice: Choice) -> list[list[str]]:
         shape = scenario.fixes[name].processes or scenario.stack.processes
         by_shape.setdefault(shape, []).append(name)
     room = MOST_ARMS - len(_common_roles(scenario, choice))
-    chunks = [
-        names[i : i + room] for names in by_shape.values() for i in range(0, len(names), room)
-    ]
+    chunks = [names[i : i + room] for names in by_shape.values() for i in range(0, len(names), room)]
     return chunks or [[]]
 
 

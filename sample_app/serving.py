@@ -10,6 +10,7 @@ import sys
 from types import FrameType
 
 import uvicorn
+import uvloop
 
 from sample_app.app import create_app
 from sample_app.logs import log, set_up_logs
@@ -42,8 +43,7 @@ def serve(settings: Settings, listening: socket.socket, lifeline: int | None = N
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings),
-            loop="uvloop",  # pinned: left alone, uvicorn takes whatever happens to be installed
-            http="httptools",
+            http="httptools",  # pinned like the loop below: uvicorn takes whatever happens to be installed
             timeout_keep_alive=300,
             timeout_graceful_shutdown=1,
             access_log=False,  # a line a request costs more than some requests; the slow ones are logged
@@ -57,7 +57,7 @@ def serve(settings: Settings, listening: socket.socket, lifeline: int | None = N
             asyncio.get_running_loop().add_reader(lifeline, _stop, server, lifeline)
         await server.serve(sockets=[listening])
 
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
     return 0 if server.started else 3
 

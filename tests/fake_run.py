@@ -406,3 +406,44 @@ def without_verdict(report: Report) -> Report:
         evidence={},
         info=replace(report.info, exit=130),
     )
+
+
+def without_limits(report: Report) -> Report:
+    """The same run with a latency that is compared with healthy, as quotients, and a bound left open."""
+    (verdict, placebo), spec = report.judgement.verdicts, report.plan.measures[0]
+    latency = replace(
+        verdict.measures[0],
+        name="latency p50",
+        unit="ms",
+        scale="ratio",
+        limit=None,
+        problem=42.0,
+        fixed=4.4,
+        healthy=4.1,
+        ratio=0.108,
+        lower=0.09,
+        upper=None,
+        to_healthy=1.07,
+        to_healthy_lower=0.98,
+        to_healthy_upper=1.2,
+    )
+    same = replace(latency, fixed=43.0, ratio=1.02, lower=0.95, upper=1.1)
+    judged = (replace(verdict, measures=(latency,)), replace(placebo, measures=(same,)))
+    plain = replace(
+        spec, name="latency p50", measure="latency.p50", unit="ms", scale="ratio", limit=None, tau=1.5
+    )
+    blocks = tuple(
+        replace(
+            b,
+            values={
+                "latency p50": (b.shown["p50_ms"] or 1.0) * (9 if b.role in ("problem", "placebo") else 1)
+            },
+        )
+        for b in report.blocks
+    )
+    return replace(
+        report,
+        plan=replace(report.plan, measures=(plain,)),
+        judgement=replace(report.judgement, verdicts=judged),
+        blocks=blocks,
+    )

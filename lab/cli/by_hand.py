@@ -34,7 +34,10 @@ def start(out: Path, stack: str, code: list[str], processes: int, *, foreground:
     state = out / STATE
     if (pid := _keeper(state)) is not None:
         raise LabError(
-            "a stack is up already", where=str(state), why=f"process {pid} keeps it", do="lab down, then lab up"
+            "a stack is up already",
+            where=str(state),
+            why=f"process {pid} keeps it",
+            do="lab down, then lab up",
         )
     if foreground:
         _keep(state, stack, _choices(code), processes)
@@ -63,7 +66,9 @@ def _choices(code: list[str]) -> dict[str, str]:
     for choice in code:
         module, equals, variant = choice.partition("=")
         if not equals:
-            raise LabError(f"{choice!r} is not MODULE=VARIANT", where="--code", do="for example stampede=problem")
+            raise LabError(
+                f"{choice!r} is not MODULE=VARIANT", where="--code", do="for example stampede=problem"
+            )
         found[module] = variant
     return found
 
@@ -151,7 +156,9 @@ def stop(out: Path) -> None:
         process.wait(DOWN_WITHIN_S)
     except psutil.TimeoutExpired as error:
         raise EnvironmentFailed(
-            "the stack did not stop", where=f"process {pid}", why=f"no end within {DOWN_WITHIN_S:.0f} s",
+            "the stack did not stop",
+            where=f"process {pid}",
+            why=f"no end within {DOWN_WITHIN_S:.0f} s",
             do="lab clean",
         ) from error
     sys.stdout.write("stopped\n")

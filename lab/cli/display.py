@@ -145,7 +145,9 @@ class LiveDisplay(Display):
     def of(self, scenario: str, why: str) -> Iterator[None]:
         self.arms, self.scenario, self.began = {}, scenario, time.monotonic()
         self.console.print(Text(f"{scenario}: {why}", style="dim"))
-        with Live(get_renderable=self._table, console=self.console, refresh_per_second=4, transient=True) as live:
+        with Live(
+            get_renderable=self._table, console=self.console, refresh_per_second=4, transient=True
+        ) as live:
             self.live = live
             yield
         self.live = None

@@ -50,7 +50,9 @@ def examine(out: Path, *, json: bool) -> Exit:
 
 def _platform() -> Finding:
     machine = this_machine()
-    text = f"{machine.kernel}, Python {machine.python}, {machine.cores} cores, {machine.memory_bytes >> 30} GB"
+    text = (
+        f"{machine.kernel}, Python {machine.python}, {machine.cores} cores, {machine.memory_bytes >> 30} GB"
+    )
     if platform.system() == "Windows":
         return Finding("platform", False, f"{text}; use a Linux container or WSL 2", needed=True)
     return Finding("platform", True, text, needed=True)
@@ -101,5 +103,7 @@ def _listen() -> tuple[float, float]:
 
 def _left(out: Path) -> Finding:
     left = leftovers(out)
-    text = "nothing is left of killed runs" if not left else f"{len(left)} killed runs left something: lab clean"
+    text = (
+        "nothing is left of killed runs" if not left else f"{len(left)} killed runs left something: lab clean"
+    )
     return Finding("left behind", not left, text)

@@ -45,7 +45,9 @@ def show_list(what: str, *, json: bool) -> None:
     """One line for each scenario or plug-in."""
     rows = _scenario_rows() if what == "scenarios" else _kind_rows(what)
     if json:
-        _print_json({"schema": "lab.list/1", what: [dict(zip(("name", "text"), r, strict=True)) for r in rows]})
+        _print_json(
+            {"schema": "lab.list/1", what: [dict(zip(("name", "text"), r, strict=True)) for r in rows]}
+        )
         return
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
@@ -65,7 +67,9 @@ def _kind_rows(what: str) -> list[tuple[str, str]]:
     families = _families()
     if what not in families:
         raise LabError(
-            f"there is no list of {what!r}", where="lab list", why=f"there are scenarios, {', '.join(families)}"
+            f"there is no list of {what!r}",
+            where="lab list",
+            why=f"there are scenarios, {', '.join(families)}",
         )
     return [(kind, _first_line(found)) for kind, found in sorted(families[what].items())]
 
@@ -180,4 +184,6 @@ def show_schema(what: str) -> None:
 
         _print_json(machine.report_schema())
     else:
-        raise LabError(f"there is no schema of {what!r}", where="lab schema", why="there are scenario and report")
+        raise LabError(
+            f"there is no schema of {what!r}", where="lab schema", why="there are scenario and report"
+        )

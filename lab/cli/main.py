@@ -21,15 +21,17 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option(help="Folder of the run folders.", envvar="LAB_OUT")]
-StackName = Annotated[
-    str, typer.Option("--stack", help="auto, embedded or containers.", envvar="LAB_STACK")
-]
+StackName = Annotated[str, typer.Option("--stack", help="auto, embedded or containers.", envvar="LAB_STACK")]
 Seed = Annotated[int | None, typer.Option(help="Repeat a run: order and requests.", envvar="LAB_SEED")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.", envvar="LAB_JSON")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.", envvar="LAB_QUIET")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Every block as a line.", envvar="LAB_VERBOSE")]
+Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Every block as a line.", envvar="LAB_VERBOSE")
+]
 Color = Annotated[str, typer.Option(help="auto, always or never.", envvar="LAB_COLOR")]
-RunName = Annotated[str | None, typer.Argument(help="A run folder, its id or a scenario; the newest by default.")]
+RunName = Annotated[
+    str | None, typer.Argument(help="A run folder, its id or a scenario; the newest by default.")
+]
 REPORTS = Path("reports")
 
 
@@ -72,7 +74,9 @@ def run(
     stack: StackName = "auto",
     out: Out = REPORTS,
     seed: Seed = None,
-    rate: Annotated[float | None, typer.Option(help="Requests a second; `expect` is then not judged.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Requests a second; `expect` is then not judged.")
+    ] = None,
     budget: Annotated[str | None, typer.Option(help="End at the last look within, for example 5m.")] = None,
     no_control: Annotated[bool, typer.Option("--no-control", help="Leave out the placebo arm.")] = False,
     no_wait: Annotated[
@@ -190,7 +194,9 @@ def judge(name: RunName = None, out: Out = REPORTS, json: Json = False) -> None:
 def report(
     name: RunName = None,
     out: Out = REPORTS,
-    formats: Annotated[str, typer.Option("--report", help="html, json, junit, md, github.")] = "html,json,junit,md",
+    formats: Annotated[
+        str, typer.Option("--report", help="html, json, junit, md, github.")
+    ] = "html,json,junit,md",
     inconclusive: Annotated[str, typer.Option(help="In JUnit: error or skip.")] = "error",
     json: Json = False,
 ) -> None:
@@ -234,7 +240,8 @@ def clean(
 @guarded
 def up(
     code: Annotated[
-        list[str] | None, typer.Option(help="MODULE=VARIANT of the sample app, for example stampede=single_flight.")
+        list[str] | None,
+        typer.Option(help="MODULE=VARIANT of the sample app, for example stampede=single_flight."),
     ] = None,
     stack: StackName = "auto",
     out: Out = REPORTS,
@@ -256,11 +263,15 @@ def down(out: Out = REPORTS) -> None:
     stop(out)
 
 
+def _command_names() -> list[str]:
+    return [str(c.name or getattr(c.callback, "__name__", "")) for c in app.registered_commands]
+
+
 def main() -> None:
     """Entry point of the ``lab`` command."""
     on_terminate()
     try:
-        settings = defaults(Path("lab.toml"), [c.name or "" for c in app.registered_commands])
+        settings = defaults(Path("lab.toml"), _command_names())
     except ValueError as error:
         sys.stderr.write(f"lab: {error}\n")
         sys.exit(2)

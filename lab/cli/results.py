@@ -8,6 +8,7 @@ import webbrowser
 from pathlib import Path
 
 from lab.catalog import kinds
+from lab.cli.run import on_inconclusive
 from lab.cli.sources import fix_sources
 from lab.errors import Exit, LabError
 from lab.store import RunFolder, find
@@ -41,7 +42,7 @@ def report_again(out: Path, name: str | None, formats: str, *, inconclusive: str
     folder = find(out, name)
     scenario = parse(folder.read_scenario(), kinds(), f"{folder.read_plan().scenario}.yaml")
     report = build(folder, scenario, fix_sources(scenario))
-    written = write(report, folder, formats_of(formats), inconclusive=inconclusive)
+    written = write(report, folder, formats_of(formats), inconclusive=on_inconclusive(inconclusive))
     if json:
         sys.stdout.write(json_.dumps(machine.as_json(report), indent=1) + "\n")
         return
@@ -56,7 +57,9 @@ def open_report(out: Path, name: str | None) -> None:
     page = folder.path / "report.html"
     if not page.exists():
         raise LabError(
-            "this run has no HTML report", where=str(folder.path), do=f"write it: lab report {folder.path.name}"
+            "this run has no HTML report",
+            where=str(folder.path),
+            do=f"write it: lab report {folder.path.name}",
         )
     sys.stdout.write(f"{page}\n")
     if not webbrowser.open(page.resolve().as_uri()):

@@ -25,6 +25,7 @@ from lab.plan import Choice, choose_fixes, make_plan
 if TYPE_CHECKING:
     from lab.model.report import Report
     from lab.model.run import Plan
+    from lab.report.junit import OnInconclusive
     from lab.runner import Finished
 
 REPEATABLE_BITS = 32
@@ -73,6 +74,7 @@ def run_all(asked: Asked) -> Exit:
     from lab.runner import Request, run
 
     formats = formats_of(asked.formats)
+    inconclusive = on_inconclusive(asked.inconclusive)
     budget_s = seconds_of(asked.budget)
     stack, why = choose_stack(asked.stack)
     display = display_for(quiet=asked.quiet or asked.json, verbose=asked.verbose, color=asked.color)
@@ -93,7 +95,7 @@ def run_all(asked: Asked) -> Exit:
         with display.of(scenario.slug, why):
             finished = run(request, display)
         codes.append(finished.exit)
-        reports.append(_write(finished, scenario, formats, asked.inconclusive))
+        reports.append(_write(finished, scenario, formats, inconclusive))
         if not asked.json:
             sys.stdout.write(terminal.ending(reports[-1]) + "\n")
         if isinstance(finished.stopped, LabError):
@@ -108,7 +110,9 @@ def run_all(asked: Asked) -> Exit:
     return worst(codes)
 
 
-def _write(finished: Finished, scenario: Scenario, formats: frozenset[str], inconclusive: str) -> Report:
+def _write(
+    finished: Finished, scenario: Scenario, formats: frozenset[str], inconclusive: OnInconclusive
+) -> Report:
     from lab.report import build, write
 
     report = build(finished.folder, scenario, fix_sources(scenario))
@@ -119,10 +123,7 @@ def _write(finished: Finished, scenario: Scenario, formats: frozenset[str], inco
 def _print_json(reports: list[Report], code: Exit) -> None:
     from lab.report import machine
 
-    if len(reports) == 1:
-        found = machine.as_json(reports[0])
-    else:
-        found = machine.several(reports, int(code))
+    found = machine.as_json(reports[0]) if len(reports) == 1 else machine.several(reports, int(code))
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
 
 
@@ -134,6 +135,15 @@ def _again(asked: Asked, scenario: Scenario, plan: Plan) -> str:
     if asked.rate:
         words += ["--rate", f"{asked.rate:g}"]
     return shlex.join([*words, "--stack", plan.stack])
+
+
+def on_inconclusive(text: str) -> OnInconclusive:
+    """What an undecided fix is in JUnit. LabError for another word."""
+    if text == "error":
+        return "error"
+    if text == "skip":
+        return "skip"
+    raise LabError(f"{text!r} is neither error nor skip", where="--inconclusive", do="name one of them")
 
 
 def seconds_of(text: str | None) -> float | None:

@@ -26,7 +26,7 @@ class ExpireKey:
     needs: ClassVar[frozenset[str]] = frozenset({"redis"})
     event: ClassVar[str | None] = "expiry"
 
-    def undo(self, running: Running) -> Mapping[str, Any]:  # noqa: ARG002
+    def undo(self, running: Running) -> Mapping[str, Any]:
         """Nothing: the app refills the key by itself."""
         return {}
 

@@ -21,7 +21,7 @@ class Kill:
     needs: ClassVar[frozenset[str]] = frozenset({"kill"})
     event: ClassVar[str | None] = None
 
-    def undo(self, running: Running) -> Mapping[str, Any]:  # noqa: ARG002
+    def undo(self, running: Running) -> Mapping[str, Any]:
         """``{"start": service}``."""
         return {"start": self.service}
 

@@ -24,7 +24,7 @@ class Sql:
 
     needs: ClassVar[frozenset[str]] = frozenset({"postgres", "sql"})
 
-    def prepare(self, arm: ArmSpec, module: str) -> ArmSpec:  # noqa: ARG002
+    def prepare(self, arm: ArmSpec, module: str) -> ArmSpec:
         """The arm as it is: a statement asks nothing of the start."""
         return arm
 

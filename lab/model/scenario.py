@@ -167,6 +167,18 @@ class Scenario:
 
 
 __all__ = [
-    "STRICT", "Closing", "EvidenceUse", "FaultUse", "FixUse", "Load", "Measure", "Prose", "Request",
-    "Scenario", "Service", "Share", "StackNeeds", "State",
+    "STRICT",
+    "Closing",
+    "EvidenceUse",
+    "FaultUse",
+    "FixUse",
+    "Load",
+    "Measure",
+    "Prose",
+    "Request",
+    "Scenario",
+    "Service",
+    "Share",
+    "StackNeeds",
+    "State",
 ]

@@ -98,7 +98,9 @@ class Fault(Protocol):
     """A frozen pydantic dataclass; its fields are the YAML keys, its file name the kind."""
 
     needs: ClassVar[frozenset[str]]
-    event: ClassVar[str | None]  # what one injection is called in ``per:`` (an expiry), if it passes by itself
+    event: ClassVar[
+        str | None
+    ]  # what one injection is called in ``per:`` (an expiry), if it passes by itself
 
     def undo(self, running: Running) -> Mapping[str, Any]:
         """What would have to be done to heal it, as data; written to disk before the fault is done."""

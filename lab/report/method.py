@@ -9,6 +9,8 @@ from lab.model.report import Report
 from lab.report import numbers
 from lab.report.arms import Look
 
+_WORTH_SAYING_S = 0.001  # a fix that is a code path takes no time to apply
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -82,18 +84,13 @@ def _once(alpha: float) -> str:
 
 def happenings(report: Report) -> tuple[Fact, ...]:
     """What was done to the arms while the load went on: how long a fix took, when something recovered."""
-    said = {"fix-applied": "took", "recovered": "recovered after"}
+    said = {"fix-applied": "the fix took", "recovered": "recovered after"}
+    found = [(event, event.data.get("seconds")) for event in report.events if event.kind in said]
     return tuple(
-        Fact(
-            event.what or event.kind, f"{event.arm}: {said[event.kind]} {_seconds(event.data.get('seconds'))}"
-        )
-        for event in report.events
-        if event.kind in said
+        Fact(event.arm, f"{said[event.kind]} {numbers.milliseconds(seconds * 1e3)}")
+        for event, seconds in found
+        if isinstance(seconds, int | float) and seconds >= _WORTH_SAYING_S
     )
-
-
-def _seconds(value: object) -> str:
-    return f"{numbers.plain(float(value))} s" if isinstance(value, int | float) else "an unknown time"
 
 
 def faults(report: Report, looks: dict[str, Look]) -> tuple[FaultRow, ...]:

@@ -130,12 +130,14 @@ def _arm_row(report: Report, spec: MeasureSpec, look: Look, result: MeasureResul
 
 
 def evidence(report: Report, looks: dict[str, Look]) -> tuple[EvidencePart, ...]:
-    """Every probe once, with what it saw in each arm."""
+    """Every probe once in the order of the scenario, with what it saw in each arm."""
     parts: dict[str, dict[str, str]] = {}
     for name in report.evidence:
         arm, _, probe = name.rpartition(".")
         parts.setdefault(probe, {})[arm] = name
-    return tuple(_evidence(report, looks, by_arm) for by_arm in parts.values())
+    order = [use.kind for use in report.scenario.evidence]
+    names = sorted(parts, key=lambda probe: order.index(probe) if probe in order else len(order))
+    return tuple(_evidence(report, looks, parts[name]) for name in names)
 
 
 def _evidence(report: Report, looks: dict[str, Look], by_arm: dict[str, str]) -> EvidencePart:

@@ -52,7 +52,8 @@ def fault_spans(events: Iterable[Event], clock: Clock) -> tuple[Span, ...]:
         elif event.kind == "event":
             spans.append(Span(arm=event.arm, what=event.what, start_s=at, end_s=at))
     spans += [Span(arm=arm, what=what, start_s=at, end_s=clock.end_s) for (arm, what), at in begun.items()]
-    return tuple(sorted(spans, key=lambda s: (s.start_s, s.arm)))
+    seen = [span for span in spans if span.end_s >= 0]  # what came before the first block is not on the axis
+    return tuple(sorted(seen, key=lambda s: (s.start_s, s.arm)))
 
 
 def timeline(

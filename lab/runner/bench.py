@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from lab.heartbeat import Cpu, Heartbeat, steal_share
 from lab.loads.open import BlockLoad, BlockOrder
+from lab.model.kinds import Kinds
 from lab.model.run import Plan
 from lab.model.scenario import FaultUse, Measure, Scenario
 from lab.model.stack import CounterProbe
 from lab.runner.arms import LiveArm, fault_on
-from lab.runner.clock import Clock, wait_for
+from lab.runner.clock import Clock
 from lab.runner.quiet import Quiet
 from lab.runner.readings import Reading
 from lab.runner.validity import Surroundings, disturbances, schedule_error_s
@@ -168,9 +169,7 @@ class Bench:
     def _counters(self, one: LiveArm) -> dict[str, Mapping[str, float]]:
         return {name: probe.read(one.running) for name, probe in self.probes.items()}
 
-    def _since(
-        self, before: Mapping[str, Mapping[str, float]], one: LiveArm
-    ) -> dict[str, dict[str, float]]:
+    def _since(self, before: Mapping[str, Mapping[str, float]], one: LiveArm) -> dict[str, dict[str, float]]:
         after = self._counters(one)
         return {
             name: {key: value - before[name].get(key, 0.0) for key, value in values.items()}
@@ -207,16 +206,7 @@ def _spin_ms() -> float:
     return (time.perf_counter() - start) * 1e3
 
 
-def counter_probes(
-    measures: tuple[Measure, ...], probes: Mapping[str, type]
-) -> dict[str, CounterProbe]:
+def counter_probes(measures: Sequence[Measure], kinds: Kinds) -> dict[str, CounterProbe]:
     """One counter probe for each measure that does not come from the requests themselves."""
-    found = {}
-    for measure in measures:
-        source = measure.measure.partition(".")[0]
-        if source in probes:
-            found[measure.name] = probes[source](of=measure.of)
-    return found
-
-
-__all__ = ["Bench", "Outcome", "counter_probes", "wait_for"]
+    probes = ((measure.name, kinds.counter(measure)) for measure in measures)
+    return {name: probe for name, probe in probes if probe is not None}

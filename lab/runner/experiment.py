@@ -129,7 +129,9 @@ class Experiment:
                 seen = use.params.capture(one.running)
             except Exception as error:  # noqa: BLE001  evidence is never worth a run
                 reason = str(error).strip().splitlines() or [type(error).__name__]
-                seen = Evidence(title=use.title or use.kind, command="", text=f"could not be read: {reason[0]}")
+                seen = Evidence(
+                    title=use.title or use.kind, command="", text=f"could not be read: {reason[0]}"
+                )
             self.folder.save_evidence(f"{one.name}.{use.kind}", seen)
 
     # -- blocks ------------------------------------------------------------------------------------
@@ -165,22 +167,20 @@ class Experiment:
     def _judge_with_tails(self, live: dict[str, LiveArm]) -> Judgement:
         judgement = judge(self.plan, self.blocks)
         while waiting := [name for name in judgement.tail if name in live]:
-            for name in waiting:
-                if not self._tail(live[name]):
-                    self.progress.look(judgement)
-                    return judgement
+            missing = {v.arm: (v.tail_of or 0) - v.blocks for v in judgement.verdicts}
+            filled = [self._tail(live[name], missing[name]) for name in waiting]
+            if not all(filled):
+                break
             judgement = judge(self.plan, self.blocks)
         self.progress.look(judgement)
         return judgement
 
-    def _tail(self, one: LiveArm) -> bool:
-        """Fix-only blocks until the tail is full; False where the machine disturbs too many of them."""
-        clean = sum(b.arm == one.name and not b.disturbed for b in self.blocks)
-        want = max(0, self.plan.design.tail - clean)
+    def _tail(self, one: LiveArm, want: int) -> bool:
+        """``want`` more blocks of the fix arm alone; False where the machine disturbs too many of them."""
         slot = max((b.slot for b in self.blocks), default=0)
         gap = self.plan.block.gap_s  # the first tail block still follows another arm's block
         for _ in range(MOST_TAIL * self.plan.design.tail):
-            if want == 0:
+            if want <= 0:
                 return True
             slot += 1
             outcome = self.bench.run(one, self.plan.block.length_s, gap)

@@ -64,9 +64,7 @@ def run(request: Request, progress: Progress) -> Finished:
 
     They come back in ``Finished.stopped``, so that a partial report can be written before they are told.
     """
-    folder = RunFolder.create(
-        request.out, request.scenario.source, secrets.token_hex(4), request.plan
-    )
+    folder = RunFolder.create(request.out, request.scenario.source, secrets.token_hex(4), request.plan)
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     context: list[Experiment] = []
     versions: dict[str, str] = {}
@@ -136,7 +134,7 @@ def _perform(
             load=load,
             heartbeat=heartbeat,
             clock=MonotonicClock(),
-            probes=counter_probes(measures, request.kinds.counters),
+            probes=counter_probes(measures, request.kinds),
             quiet=quiet,
         )
         experiment = Experiment(
@@ -164,4 +162,3 @@ def _scratch(reaper: Reaper) -> Iterator[Path]:
         folder.chmod(0o755)
         reaper.own({"folder": str(folder)})
         yield folder
-

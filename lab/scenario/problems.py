@@ -21,7 +21,7 @@ class Problem:
 
 
 @dataclass
-class ScenarioInvalid(LabError):  # noqa: N818 - named like a finding, not like a crash
+class ScenarioInvalid(LabError):
     """A scenario file with mistakes, all of them at once in the order of the file."""
 
     path: str = ""

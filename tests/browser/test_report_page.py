@@ -11,9 +11,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from lab.report import build, write
 from lab.report.page import as_html
-from tests.fake_run import DIFF, scenario, with_many_fixes, without_verdict, write_run
+from tests.fake_run import DIFF, scenario, with_many_fixes, without_limits, without_verdict, write_run
 
 CHROMIUM = Path(os.environ.get("LAB_CHROMIUM", "/usr/bin/chromium"))
+
+CHANGED = {"many fixes": with_many_fixes, "no verdict": without_verdict, "no limits": without_limits}
 
 CONTRAST = """() => {
   const channels = (text) => text.match(/[\\d.]+/g).map(Number);
@@ -81,9 +83,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = write_run(tmp_path_factory.mktemp("reports"))
     report = build(folder, scenario(), {"single-flight": DIFF})
     found = {"plain": write(report, folder, {"html"})["html"]}
-    for name, made in (("many fixes", with_many_fixes(report)), ("no verdict", without_verdict(report))):
+    for name, change in CHANGED.items():
         found[name] = folder.path / f"{name}.html"
-        found[name].write_text(as_html(made), encoding="utf-8")
+        found[name].write_text(as_html(change(report)), encoding="utf-8")
     return found
 
 
@@ -100,7 +102,7 @@ def opened(
     return page
 
 
-VARIANTS = ("plain", "many fixes", "no verdict")
+VARIANTS = ("plain", *CHANGED)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -56,7 +56,16 @@ def test_an_unknown_stack_is_met_with_those_there_are() -> None:
         (GOOD.replace("title:", "titel:").encode(), "title"),
         ((GOOD + "\ntitle: again\n").encode(), "title"),
     ],
-    ids=["empty", "binary", "syntax", "10 MB", "missing unit", "unknown fault", "unknown key", "duplicate key"],
+    ids=[
+        "empty",
+        "binary",
+        "syntax",
+        "10 MB",
+        "missing unit",
+        "unknown fault",
+        "unknown key",
+        "duplicate key",
+    ],
 )
 def test_a_wrong_scenario_file_is_met_with_the_place_of_the_mistake(
     content: bytes, words: str, tmp_path: Path

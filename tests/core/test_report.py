@@ -16,7 +16,16 @@ from lab.model.stack import Evidence
 from lab.report import build, formats_of, github, junit, machine, markdown, terminal, words, write
 from lab.report.page import as_html
 from lab.store import RunFolder
-from tests.fake_run import DIFF, SLOW, plan, scenario, with_many_fixes, without_verdict, write_run
+from tests.fake_run import (
+    DIFF,
+    SLOW,
+    plan,
+    scenario,
+    with_many_fixes,
+    without_limits,
+    without_verdict,
+    write_run,
+)
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\x00\x1b[31m`|]]>"
 
@@ -80,7 +89,7 @@ def test_every_expiry_is_on_the_timeline(report: Report) -> None:
 def test_a_run_without_samples_still_has_a_timeline(tmp_path: Path) -> None:
     report = build(write_run(tmp_path, with_samples=False), scenario())
     assert not report.curves
-    assert len(report.timeline["problem"]) == 6 or len(report.timeline["problem"]) == 7
+    assert len(report.timeline["healthy"]) == 6
     assert "p99 2" in terminal.ending(report)
     assert "<h1>single-flight resolves it</h1>" in as_html(report)
 
@@ -266,6 +275,7 @@ VARIANTS = {
     "plain": lambda r: r,
     "many fixes": with_many_fixes,
     "no verdict": without_verdict,
+    "no limits": without_limits,
     "hostile": hostile,
 }
 
@@ -357,3 +367,32 @@ def test_a_report_that_cannot_be_written_is_said(report: Report, tmp_path: Path)
 
 def test_the_fixture_is_a_plan_that_the_store_accepts() -> None:
     assert {arm.role for arm in plan().arms} == {"healthy", "problem", "placebo", "fix"}
+
+
+def test_faults_from_before_the_first_block_are_not_on_the_axis(report: Report) -> None:
+    assert all(span.end_s >= 0 for span in report.faults)
+
+
+def test_evidence_stands_in_the_order_of_the_scenario(report: Report) -> None:
+    page = as_html(report)
+    assert page.index("The plan of the ranking query") < page.index("Statements by total time")
+
+
+def test_a_measure_without_a_limit_is_read_against_healthy(report: Report) -> None:
+    page = as_html(without_limits(report))
+    for said in (
+        "back to healthy",
+        "× 0.11 (at least 0.09)",
+        "allowed up to × 1.5 of healthy",
+        "healthy 4.1",
+    ):
+        assert said in page.replace("\u00a0", " ")
+
+
+def test_an_open_bound_runs_to_the_edge_of_the_plot(report: Report) -> None:
+    page = as_html(without_limits(report))
+    first = page[page.index('id="forest-0-880-title"') :]
+    spans = re.findall(
+        r'<line x1="([\d.]+)" y1="([\d.]+)" x2="([\d.]+)" y2="\2" class="interval fix1">', first
+    )
+    assert float(spans[0][2]) == 880 - 188

@@ -132,9 +132,7 @@ class FakeLoad:
             cpu_share_max=0.1, idle_connections=True, achieved=1.0,
             cpu_s=0.01, queued=0, retried=0, counted=40,
         )  # fmt: skip
-        return BlockLoad(
-            n=self.order.n, samples=samples, names=("page",), checks=checks, schedule_sha256=""
-        )
+        return BlockLoad(n=self.order.n, samples=samples, names=("page",), checks=checks, schedule_sha256="")
 
 
 class StillHeart:

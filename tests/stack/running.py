@@ -17,7 +17,15 @@ import psutil
 from lab.reaper import recorded, remaining
 
 ROOT = Path(__file__).parents[2]
-OURS = ("sample_app", "lab.loads._driver", "lab.heartbeat", "lab.reaper", "lab/reaper", "valkey-server", "postgres")
+OURS = (
+    "sample_app",
+    "lab.loads._driver",
+    "lab.heartbeat",
+    "lab.reaper",
+    "lab/reaper",
+    "valkey-server",
+    "postgres",
+)
 
 
 def environment(**more: str) -> dict[str, str]:

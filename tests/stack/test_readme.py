@@ -13,12 +13,16 @@ import pytest
 from running import ROOT, environment
 
 README = (ROOT / "README.md").read_text()
-LINES = [line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines() if line]
+LINES = [
+    line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines() if line
+]
 COMMANDS = [line for line in LINES if line.startswith("lab ")]
 DECIDED = (0, 3)  # a loaded CI machine may leave a verdict open
 
 
-def shell(line: str, cwd: Path, env: dict[str, str], timeout: float = 900) -> subprocess.CompletedProcess[str]:
+def shell(
+    line: str, cwd: Path, env: dict[str, str], timeout: float = 900
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-c", line], cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout
     )

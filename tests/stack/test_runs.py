@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from running import lab, left_of, run_folder, start, wait_until
 
 STACKS = ["embedded", "containers"]
@@ -44,7 +43,9 @@ def test_the_documented_fix_is_measured_and_nothing_is_left(
 
 
 @pytest.mark.parametrize("moment", ["plan.json", "events.jsonl: arm-up", "blocks.jsonl"])
-def test_ctrl_c_undoes_everything_and_keeps_what_was_measured(moment: str, stack: str, tmp_path: Path) -> None:
+def test_ctrl_c_undoes_everything_and_keeps_what_was_measured(
+    moment: str, stack: str, tmp_path: Path
+) -> None:
     began = time.time()
     process = start("run", "redis-down", "--stack", stack, "--out", str(tmp_path))
     wait_until(lambda: _reached(tmp_path, moment), 120, moment)
@@ -86,7 +87,18 @@ def test_two_runs_at_the_same_time_both_work(tmp_path: Path) -> None:
 
 
 def test_a_run_is_judged_again_byte_for_byte(tmp_path: Path) -> None:
-    words = ("run", "redis-down", "--stack", "embedded", "--fix", "none", "--budget", "1s", "--out", str(tmp_path))
+    words = (
+        "run",
+        "redis-down",
+        "--stack",
+        "embedded",
+        "--fix",
+        "none",
+        "--budget",
+        "1s",
+        "--out",
+        str(tmp_path),
+    )
     assert lab(*words).returncode == 0
     folder = run_folder(tmp_path)
     before = (folder / "verdict.json").read_bytes()

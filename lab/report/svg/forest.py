@@ -113,13 +113,10 @@ def _row(one: _Row, scale: Scale, ends: tuple[float, float], width: int, *, narr
     said = f"{effect} ({bounds})" if bounds else effect
     top, bottom = ends
     at = (top + 22 + bottom) / 2 if narrow else (top + bottom) / 2
-    low, high = (result.ratio if v is None or not isfinite(v) else v for v in (result.lower, result.upper))
-    drawn = [
-        line(scale(low or 0.0), at, scale(high or 0.0), at, f"interval {one.look.css}"),
-        line(scale(low or 0.0), at - 5, scale(low or 0.0), at + 5, f"interval {one.look.css}"),
-        line(scale(high or 0.0), at - 5, scale(high or 0.0), at + 5, f"interval {one.look.css}"),
-        marker(one.look.shape, scale(result.ratio or 0.0), at, 6, one.look.css, f"{one.label}: {said}"),
-    ]
+    drawn = _interval(one, scale, at)
+    drawn.append(
+        marker(one.look.shape, scale(result.ratio or 0.0), at, 6, one.look.css, f"{one.label}: {said}")
+    )
     if narrow:
         room = int((width - 24 - 6.6 * len(said)) / 7.8)
         edge, base = 12.0, top + 15
@@ -127,6 +124,17 @@ def _row(one: _Row, scale: Scale, ends: tuple[float, float], width: int, *, narr
         room, edge, base = 23, 0.0, at + 4
     name = text(edge, base, _short(one.label, room), "name")
     return [*drawn, name, text(width - edge, base, said, "value", "end")]
+
+
+def _interval(one: _Row, scale: Scale, at: float) -> list[Markup]:
+    """From bound to bound; an open end runs to the edge of the plot and has no cap."""
+    cls, ends, drawn = f"interval {one.look.css}", [], []
+    for bound, edge in ((one.result.lower, scale.start), (one.result.upper, scale.end)):
+        closed = bound is not None and isfinite(bound)
+        ends.append(scale(bound) if bound is not None and closed else edge)
+        if closed:
+            drawn.append(line(ends[-1], at - 5, ends[-1], at + 5, cls))
+    return [line(ends[0], at, ends[1], at, cls), *drawn]
 
 
 def _short(label: str, room: int) -> str:

@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Protocol
 
+_DECADES = 1e6  # what is smaller is held at the start of a log axis
+
 
 class Scale(Protocol):
+    @property
+    def start(self) -> float: ...
+
+    @property
+    def end(self) -> float: ...
+
     def __call__(self, value: float) -> float: ...
 
     def ticks(self) -> list[float]: ...
@@ -74,6 +82,7 @@ def around(values: Iterable[float], *, log: bool = False, margin: float = 0.06) 
         return (0.1, 1.0) if log else (0.0, 1.0)
     low, high = min(known), max(known)
     if log:
+        low = max(low, high / _DECADES)
         room = (high / low) ** margin if high > low else 1.5
         return low / room, high * room
     room = (high - low) * margin or abs(high) * 0.1 or 1.0
