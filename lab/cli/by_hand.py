@@ -82,6 +82,7 @@ def _keep(state: Path, asked: str, code: dict[str, str], processes: int) -> None
         cleanup.callback(reaper.close)
         scratch = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="lab-")))
         scratch.chmod(0o755)  # Postgres may run as another user
+        reaper.own({"folder": str(scratch)})
         run = RunContext(
             id=folder.name,
             folder=folder,

@@ -104,7 +104,11 @@ class Moment:
 
 @plain(frozen=True, kw_only=True)
 class Curve:
-    """Latencies of an arm pooled over its undisturbed blocks: ``(ms, share answered within)`` pairs."""
+    """Latencies of an arm pooled over its undisturbed blocks: ``(ms, share answered within)`` pairs.
+
+    ``refused`` counts the failed requests that got some answer before the time-out: their latencies say
+    nothing about how fast the app is.
+    """
 
     arm: str
     points: tuple[tuple[float, float], ...]
@@ -114,6 +118,7 @@ class Curve:
     p95_ms: float
     p99_ms: float
     max_ms: float
+    refused: int = 0
 
 
 @plain(frozen=True, kw_only=True)

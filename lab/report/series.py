@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lab.model.load import Failure
 from lab.model.report import Curve, Event, Moment, Span, Tick
 from lab.model.run import Block
 
@@ -156,7 +157,14 @@ def curves(blocks: tuple[Block, ...], samples: Mapping[int, Samples]) -> dict[st
                 p95_ms=p95,
                 p99_ms=p99,
                 max_ms=float(times.max()),
+                refused=sum(int(_refused(kept).sum()) for _, kept in known),
             )
+    return found
+
+
+def _refused(kept: Samples) -> Samples:
+    """Failed, and not for want of time."""
+    found: Samples = (kept["error"] > 0) & (kept["error"] != Failure.TIMEOUT)
     return found
 
 

@@ -49,24 +49,18 @@ def _cells(verdict: Verdict) -> list[MeasureResult]:
 
 
 def _problem_row(report: Report, verdict: Verdict) -> list[str]:
-    measures = _cells(verdict)
-    told = [f"{numbers.number(m.problem, m.unit)} {m.name}" for m in measures]
+    told = [f"{numbers.number(m.problem, m.unit)} {m.name}" for m in _cells(verdict)]
     problem = report.plan.in_group(verdict.group, "problem")
     healthy = report.plan.in_group(verdict.group, "healthy")
-    slow = words.p99(report, problem.name) if problem else None
-    if slow is not None:
-        well = words.p99(report, healthy.name) if healthy else None
-        aside = f" (healthy {numbers.milliseconds(well)})" if well is not None else ""
-        told.append(f"p99 {numbers.milliseconds(slow)}{aside}")
-    return ["problem", *told, words.reproduced(report)]
+    slow, well = (words.p99(report, arm.name) if arm else None for arm in (problem, healthy))
+    aside = f" (healthy {numbers.milliseconds(well)})" if well is not None else ""
+    return ["problem", *told, f"p99 {numbers.milliseconds(slow)}{aside}", words.reproduced(report)]
 
 
 def _row(report: Report, verdict: Verdict) -> list[str]:
     told = [numbers.number(m.fixed, m.unit) for m in _cells(verdict)]
-    slow = words.p99(report, verdict.arm)
-    if slow is not None:
-        told.append(f"    {numbers.milliseconds(slow)}")
-    return [verdict.fix, *told, words.state_in_words(verdict)]
+    slow = numbers.milliseconds(words.p99(report, verdict.arm))
+    return [verdict.fix, *told, f"    {slow}", words.state_in_words(verdict)]
 
 
 def _aligned(table: list[list[str]]) -> list[str]:

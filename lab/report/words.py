@@ -134,9 +134,13 @@ def _of_three(
 
 
 def p99(report: Report, arm: str) -> float | None:
-    """Pooled over all requests of the arm; the median of the blocks' own where no samples were kept."""
+    """Pooled over all requests of the arm; the median of the blocks' own where no samples were kept.
+
+    None where most requests were refused: a fast error is not a fast answer.
+    """
     if arm in report.curves:
-        return report.curves[arm].p99_ms
+        curve = report.curves[arm]
+        return None if curve.refused > curve.requests / 2 else curve.p99_ms
     of_blocks = [
         value
         for block in report.blocks

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from lab.heartbeat import Cpu, Heartbeat, steal_share
-from lab.loads.open import BlockLoad, BlockOrder
 from lab.model.kinds import Kinds
+from lab.model.load import BlockLoad, BlockOrder, Load
 from lab.model.run import Plan
 from lab.model.scenario import FaultUse, Measure, Scenario
 from lab.model.stack import CounterProbe
@@ -27,14 +26,6 @@ DRAIN_SLACK_S = 10.0
 PRIME_S, PRIME_RATE = 0.5, 6.0
 RECUR_FIRST_S, RECUR_S = 0.3, 1.2  # seconds; long enough apart for one event to be over before the next
 SPIN = 100_000
-
-
-class Load(Protocol):
-    """A load generator that stays up for the whole run and takes one block order after another."""
-
-    def begin(self, order: BlockOrder) -> None: ...
-
-    def finish(self, deadline_s: float) -> BlockLoad: ...
 
 
 @dataclass(frozen=True, kw_only=True)

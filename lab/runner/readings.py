@@ -16,7 +16,7 @@ import numpy.typing as npt
 from lab.model.scenario import Measure
 
 if TYPE_CHECKING:
-    from lab.loads.open import BlockLoad, Samples
+    from lab.model.load import BlockLoad, Samples
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lab.loads.open import BlockLoad, GeneratorChecks
+from lab.model.load import BlockLoad, GeneratorChecks
 
 HEARTBEAT_S = 0.2
 STEAL = 0.05

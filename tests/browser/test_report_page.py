@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from lab.report import build, write
 from lab.report.page import as_html
-from tests.fake_run import DIFF, scenario, with_many_fixes, without_limits, without_verdict, write_run
+from tests.fake_reports import with_many_fixes, without_limits, without_verdict
+from tests.fake_run import DIFF, scenario, write_run
 
 CHROMIUM = Path(os.environ.get("LAB_CHROMIUM", "/usr/bin/chromium"))
 
