@@ -138,28 +138,41 @@ def _moment(times: Samples, offset_s: float) -> Moment | None:
 
 
 def curves(blocks: tuple[Block, ...], samples: Mapping[int, Samples]) -> dict[str, Curve]:
-    """The distribution of latencies by arm, at evenly spaced shares and closer together in the tail."""
+    """The distribution of latencies by arm. A failed request never counts as answered in its points."""
     import numpy as np
 
+    pooled = {arm: [kept for _, kept in known] for arm, known in _pooled(blocks, samples).items()}
+    return {arm: _curve(arm, np.concatenate(known)) for arm, known in pooled.items() if sum(map(len, known))}
+
+
+def _curve(arm: str, kept: Samples) -> Curve:
+    import numpy as np
+
+    times = _latencies_ms(kept)
+    p50, p95, p99 = (float(v) for v in np.percentile(times, (50, 95, 99)))
+    return Curve(
+        arm=arm,
+        points=_points(times[kept["error"] == 0], len(kept)),
+        requests=len(kept),
+        failed=int((kept["error"] > 0).sum()),
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        max_ms=float(times.max()),
+        refused=int(_refused(kept).sum()),
+    )
+
+
+def _points(answered: Samples, asked: int) -> tuple[tuple[float, float], ...]:
+    """Evenly spaced shares, closer together in the tail; they end at the share that was answered at all."""
+    import numpy as np
+
+    if not len(answered):
+        return ()
     shares = np.unique(np.concatenate([np.linspace(0.005, 0.995, _POINTS - 20), np.linspace(0.98, 1.0, 20)]))
-    found = {}
-    for arm, known in _pooled(blocks, samples).items():
-        times = np.concatenate([_latencies_ms(kept) for _, kept in known])
-        if len(times):
-            p50, p95, p99 = (float(v) for v in np.percentile(times, (50, 95, 99)))
-            levels = np.quantile(times, shares)
-            found[arm] = Curve(
-                arm=arm,
-                points=tuple((float(ms), float(share)) for ms, share in zip(levels, shares, strict=True)),
-                requests=len(times),
-                failed=sum(int((kept["error"] > 0).sum()) for _, kept in known),
-                p50_ms=p50,
-                p95_ms=p95,
-                p99_ms=p99,
-                max_ms=float(times.max()),
-                refused=sum(int(_refused(kept).sum()) for _, kept in known),
-            )
-    return found
+    levels = np.quantile(answered, shares)
+    part = len(answered) / asked
+    return tuple((float(ms), float(share * part)) for ms, share in zip(levels, shares, strict=True))
 
 
 def _refused(kept: Samples) -> Samples:

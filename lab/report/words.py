@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from lab.model.report import Report
@@ -114,7 +114,11 @@ def three_numbers(report: Report, verdict: Verdict) -> tuple[Number, ...]:
     after = p99(report, verdict.arm)
     well = p99(report, healthy.name) if healthy else None
     if before is not None or after is not None:
-        found.append(_of_three("p99 latency", "ms", (before, after, well), "healthy"))
+        number = _of_three("p99 latency", "ms", (before, after, well), "healthy")
+        refused = before is None and problem is not None and problem.name in report.curves
+        found.append(
+            replace(number, allowed=f"{number.allowed}; the problem gave errors") if refused else number
+        )
     return tuple(found[:3])
 
 

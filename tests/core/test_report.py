@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 from lab.model.report import Report
@@ -147,3 +148,27 @@ def test_a_fast_error_does_not_count_as_a_fast_answer(report: Report) -> None:
     refused = replace(report, curves={**report.curves, "problem": replace(curve, refused=curve.requests)})
     assert "p99 – (healthy" in terminal.ending(refused)
     assert words.three_numbers(refused, report.judgement.verdicts[0])[2].before == "–"
+
+
+def test_a_failed_request_never_counts_as_answered(tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    for path in (folder.path / "samples").iterdir():
+        kept = np.load(path)
+        kept["error"][::2] = 1
+        np.save(path, kept)
+    report = build(folder, scenario())
+    assert max(share for _, share in report.curves["problem"].points) == pytest.approx(0.5)
+    assert report.curves["problem"].failed == report.curves["problem"].requests / 2
+    assert "99 %" in as_html(report)
+
+
+def test_an_arm_that_answered_nothing_has_no_curve_and_the_page_stands(tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    for path in (folder.path / "samples").iterdir():
+        kept = np.load(path)
+        kept["error"] = 1
+        np.save(path, kept)
+    report = build(folder, scenario())
+    assert report.curves["problem"].points == ()
+    assert "the problem gave errors" not in as_html(report)
+    assert "the problem gave errors" in as_html(replace(report, curves={"problem": report.curves["problem"]}))

@@ -21,7 +21,7 @@ _HEIGHT = 300
 def distribution(curves: Mapping[str, Curve], looks: Mapping[str, Look]) -> Chart | None:
     """None where no samples were kept."""
     known = [(looks[arm], curves[arm]) for arm in looks if arm in curves]
-    if not known:
+    if not any(curve.points for _, curve in known):
         return None
     said = " ".join(
         f"{look.label}: half within {numbers.milliseconds(curve.p50_ms)}, "
@@ -62,8 +62,10 @@ def _draw(known: list[tuple[Look, Curve]], width: int) -> tuple[float, list[Mark
     drawn.append(line(left, bottom, right, bottom, "axis"))
     for look, curve in known:
         drawn.append(path([(x(ms), y(share)) for ms, share in _kept(curve)], look.css, look.dash))
-        for share, ms in ((0.5, curve.p50_ms), (0.99, curve.p99_ms)):
-            drawn.append(marker(look.shape, x(ms), y(share), 5, look.css, _tip(look, share, ms)))
+        for share in (0.5, 0.99):
+            ms = next((ms for ms, reached in _kept(curve) if reached >= share), None)
+            if ms is not None:
+                drawn.append(marker(look.shape, x(ms), y(share), 5, look.css, _tip(look, share, ms)))
     return _HEIGHT - 8, drawn
 
 
