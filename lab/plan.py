@@ -48,6 +48,22 @@ def choose_fixes(scenario: Scenario, asked: str | None) -> tuple[str, ...]:
     return names
 
 
+def refuse_unmet_needs(scenario: Scenario, fixes: Sequence[str], stack: str, offers: frozenset[str]) -> None:
+    """LabError where a fault, a fix or a probe asks for what the stack does not offer."""
+    wants = [(f"fault {use.kind}", use.params) for use in scenario.faults]
+    wants += [(f"fix {name}", scenario.fixes[name].params) for name in fixes]
+    wants += [(f"probe {use.kind}", use.params) for use in scenario.evidence]
+    unmet = {what: sorted(set(params.needs) - offers) for what, params in wants}
+    lacking = [f"{what} needs {', '.join(needs)}" for what, needs in unmet.items() if needs]
+    if lacking:
+        raise LabError(
+            f"the {stack} stack cannot run {scenario.slug}",
+            where=scenario.path,
+            why="; ".join(lacking),
+            do="take another stack: lab list stacks",
+        )
+
+
 def problem_module(scenario: Scenario) -> str:
     """The module of the sample app that belongs to a scenario."""
     return scenario.slug.replace("-", "_")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.platform_collector import PlatformCollector
@@ -32,6 +34,10 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+
+    def watch(self, name: str, what: str, read: Callable[[], float]) -> None:
+        """Export what ``read`` returns at each scrape as the gauge ``name``."""
+        Gauge(name, what, registry=self.registry).set_function(read)
 
     def began(self) -> None:
         self.active += 1

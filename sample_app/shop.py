@@ -24,6 +24,9 @@ class Shop:
         self.metrics = Metrics()
         self._clients: list[Redis] = []
         self.cache = self.connect_cache()
+        self.metrics.watch("shop_pool_in_use", "Database connections in use", self.database.checked_out)
+        self.metrics.watch("shop_cache_hits", "Cache reads answered so far", lambda: self.reads.hits)
+        self.metrics.watch("shop_cache_misses", "Cache reads not answered so far", lambda: self.reads.misses)
 
     def connect_cache(self, pool: type[ConnectionPool] = ConnectionPool, **options: Any) -> Cache:
         """A cache with a connection pool of its own; ``options`` are redis-py's.

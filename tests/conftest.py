@@ -7,6 +7,10 @@ import os
 import docker
 import pytest
 from docker.errors import DockerException
+from hypothesis import settings
+
+settings.register_profile("lab", deadline=None)  # a busy machine is no reason to fail
+settings.load_profile("lab")
 
 
 @pytest.fixture(scope="session")

@@ -114,7 +114,7 @@ def _show_scenario(scenario: Scenario) -> None:
 def show_plans(asked: Asked) -> None:
     """The arms, the order of the first stratum, and minutes."""
     stack, why = choose_stack(asked.stack)
-    found = list(plans(asked, stack.kind))
+    found = list(plans(asked, stack))
     if asked.json:
         from pydantic import TypeAdapter
 

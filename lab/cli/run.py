@@ -20,11 +20,12 @@ from lab.cli.stacks import choose_stack
 from lab.errors import Exit, LabError, worst
 from lab.model.measures import measure_specs
 from lab.model.scenario import Scenario
-from lab.plan import Choice, choose_fixes, make_plan
+from lab.plan import Choice, choose_fixes, make_plan, refuse_unmet_needs
 
 if TYPE_CHECKING:
     from lab.model.report import Report
     from lab.model.run import Plan
+    from lab.model.stack import Stack
     from lab.report.junit import OnInconclusive
     from lab.runner import Finished
 
@@ -53,15 +54,17 @@ class Asked:
     color: str = "auto"
 
 
-def plans(asked: Asked, stack: str) -> Iterator[tuple[Scenario, Plan]]:
+def plans(asked: Asked, stack: Stack) -> Iterator[tuple[Scenario, Plan]]:
     """Each scenario with its plan; every name is resolved before the first run starts."""
     known = kinds()
     scenarios = [load_scenario(name) for name in asked.names]
     for scenario in scenarios:
+        fixes = choose_fixes(scenario, asked.fix)
+        refuse_unmet_needs(scenario, fixes, stack.kind, stack.offers)
         choice = Choice(
-            fixes=choose_fixes(scenario, asked.fix),
+            fixes=fixes,
             seed=secrets.randbits(REPEATABLE_BITS) if asked.seed is None else asked.seed,
-            stack=stack,
+            stack=stack.kind,
             control=asked.control,
             rate=asked.rate,
         )
@@ -71,6 +74,7 @@ def plans(asked: Asked, stack: str) -> Iterator[tuple[Scenario, Plan]]:
 def run_all(asked: Asked) -> Exit:
     """Run every scenario, write its reports, print the result. Returns the worst exit code."""
     from lab.report import formats_of, terminal
+    from lab.report.github import as_annotations
     from lab.runner import Request, run
 
     formats = formats_of(asked.formats)
@@ -80,7 +84,7 @@ def run_all(asked: Asked) -> Exit:
     display = display_for(quiet=asked.quiet or asked.json, verbose=asked.verbose, color=asked.color)
     reports: list[Report] = []
     codes: list[Exit] = []
-    for scenario, plan in list(plans(asked, stack.kind)):
+    for scenario, plan in list(plans(asked, stack)):
         request = Request(
             scenario=scenario,
             plan=plan,
@@ -98,6 +102,8 @@ def run_all(asked: Asked) -> Exit:
         reports.append(_write(finished, scenario, formats, inconclusive))
         if not asked.json:
             sys.stdout.write(terminal.ending(reports[-1]) + "\n")
+            if "github" in formats:
+                sys.stdout.write(as_annotations(reports[-1]))
         if isinstance(finished.stopped, LabError):
             tell(finished.stopped)
         if finished.stopped is not None and not isinstance(finished.stopped, LabError):

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,7 +56,6 @@ class Finished:
     judgement: Judgement
     exit: Exit
     stopped: BaseException | None = None
-    warnings: list[str] = field(default_factory=list)
 
 
 def run(request: Request, progress: Progress) -> Finished:
@@ -65,7 +64,9 @@ def run(request: Request, progress: Progress) -> Finished:
     They come back in ``Finished.stopped``, so that a partial report can be written before they are told.
     """
     folder = RunFolder.create(request.out, request.scenario.source, secrets.token_hex(4), request.plan)
-    began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+    began = time.monotonic()
+    info = _info(request, folder)
+    folder.write_run(info)  # a run that is killed still says what it was
     context: list[Experiment] = []
     versions: dict[str, str] = {}
     stopped: BaseException | None = None
@@ -74,27 +75,33 @@ def run(request: Request, progress: Progress) -> Finished:
             _perform(request, folder, progress, context, versions)
     except (LabError, KeyboardInterrupt, SystemExit) as error:
         stopped = error
-    blocks = context[0].blocks if context else []
-    judgement = judge(request.plan, blocks)
+    judgement = judge(request.plan, context[0].blocks if context else [])
     exit_code = exit_of(judgement, stopped, judged=request.judged)
     folder.write_judgement(judgement)
     folder.write_run(
-        RunInfo(
-            run=folder.id,
-            scenario=request.scenario.slug,
-            stack=request.plan.stack,
-            seed=request.plan.seed,
-            started=started,
-            machine=this_machine(),
+        replace(
+            info,
             versions=versions,
             load_s=round(context[0].bench.load_s, 1) if context else 0.0,
             wall_s=round(time.monotonic() - began, 1),
             exit=int(exit_code),
             warnings=judgement.warnings,
-            again=request.again,
         )
     )
     return Finished(folder=folder, judgement=judgement, exit=exit_code, stopped=stopped)
+
+
+def _info(request: Request, folder: RunFolder) -> RunInfo:
+    return RunInfo(
+        run=folder.id,
+        scenario=request.scenario.slug,
+        stack=request.plan.stack,
+        seed=request.plan.seed,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=this_machine(),
+        exit=int(Exit.TERMINATED),
+        again=request.again,
+    )
 
 
 def _perform(

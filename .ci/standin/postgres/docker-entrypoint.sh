@@ -11,7 +11,8 @@ esac
 
 if [[ $(id -u) == 0 ]]; then
   mkdir -p "$PGDATA"
-  chown -R postgres:postgres "$PGDATA" /var/run/postgresql
+  # Only what is not theirs yet: a chown of every file would copy a filled database into the container.
+  find "$PGDATA" /var/run/postgresql \! -user postgres -exec chown postgres:postgres {} +
   chmod 0700 "$PGDATA"
   exec setpriv --reuid=postgres --regid=postgres --init-groups -- "$0" "$@"
 fi

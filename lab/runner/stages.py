@@ -1,0 +1,131 @@
+"""The life of a group of arms around its blocks: warm, checked, broken, mended, looked at, healed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.errors import EnvironmentFailed
+from lab.model.run import Group, Plan
+from lab.model.scenario import Closing, Scenario
+from lab.model.stack import Evidence
+from lab.runner.arms import LiveArm, fault_on, watch_idle
+from lab.runner.bench import Bench
+from lab.runner.progress import Progress
+from lab.runner.readings import latencies_ms, recovery_s
+from lab.store import RunFolder
+
+EVIDENCE_S = 2.0  # of load, while the probes look
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What happens to arms before their first and after their last block."""
+
+    plan: Plan
+    scenario: Scenario
+    folder: RunFolder
+    bench: Bench
+    progress: Progress
+
+    def before_blocks(self, group: Group, live: dict[str, LiveArm]) -> None:
+        """Warm up, check the counters, switch standing faults on, apply fixes and take evidence."""
+        self._settle(live)
+        self._preflight(next(iter(live.values())))
+        faulty = [one for one in live.values() if one.arm.faulty]
+        self._break(faulty)
+        self.progress.phase("applying fixes and taking evidence under load")
+        for one in faulty:
+            self._mend(group, one)
+
+    def after_blocks(self, live: dict[str, LiveArm]) -> None:
+        """Heal every standing fault, under load where the scenario asks how long recovery takes."""
+        for one in (one for one in live.values() if one.arm.faulty):
+            self.progress.phase(f"healing {one.name}")
+            if self.scenario.closing is not None:
+                self._closing_episode(one, self.scenario.closing)
+            one.thaw()
+            one.faults.close()
+
+    def _settle(self, live: dict[str, LiveArm]) -> None:
+        self.progress.phase("warming up")
+        for one in live.values():
+            load = self.bench.warm_up(one)
+            if len(load.samples) and bool(load.failed.all()):
+                raise EnvironmentFailed(
+                    f"no request of the warm-up succeeded in arm {one.name}",
+                    where=one.running.url,
+                    why=f"the app's last lines:\n{one.running.logs('app', 8)}",
+                    do="try the request by hand after 'lab up', or see logs/ in the run folder",
+                )
+            if one.arm.role == "healthy" or not self.bench.healthy_p50_s:
+                times = sorted(latencies_ms(load.samples))
+                self.bench.healthy_p50_s = float(times[len(times) // 2]) / 1e3
+        watch_idle(live, self.bench.clock)
+
+    def _preflight(self, one: LiveArm) -> None:
+        """A counter that lags would book one block's work into the next: refuse before it can."""
+        for name, probe in self.bench.probes.items():
+            lag = probe.preflight(one.running)
+            if lag:
+                raise EnvironmentFailed(
+                    f"the counter behind {name!r} cannot be trusted",
+                    where=one.running.url,
+                    why=lag,
+                    do="use a server whose counters are written at once, or measure something else",
+                )
+
+    def _break(self, faulty: list[LiveArm]) -> None:
+        for one in faulty:
+            for use in self.scenario.faults:
+                if use.when == "standing":
+                    self.progress.phase(f"{use.kind} on {one.name}")
+                    one.faults.enter_context(fault_on(use, one, self.folder))
+
+    def _mend(self, group: Group, one: LiveArm) -> None:
+        """A stretch of load in which an arm gets its fix, or the side effects of the fixes without their
+        content, and in which evidence is taken."""
+        shows = bool(self.scenario.evidence) and one.arm.role in ("problem", "fix")
+
+        def act(_start_ns: int) -> None:
+            if one.arm.fix is not None:
+                self._apply(one, one.arm.fix)
+            else:
+                self._apply_placebos(group, one)
+            if shows:
+                self._take_evidence(one)
+
+        length_s = EVIDENCE_S if shows else self.plan.block.warm_up_s
+        self.bench.run(one, length_s, self.plan.block.gap_s, during=act, recurring=True)
+
+    def _apply(self, one: LiveArm, fix: str) -> None:
+        began = self.bench.clock.now_ns()
+        self.scenario.fixes[fix].params.apply(one.running)
+        seconds = (self.bench.clock.now_ns() - began) / 1e9
+        self.folder.event("fix-applied", one.name, fix, {"seconds": seconds})
+
+    def _apply_placebos(self, group: Group, one: LiveArm) -> None:
+        for name in group.arms:
+            if (fix := self.plan.arm(name).fix) is not None:
+                self.scenario.fixes[fix].params.placebo(one.running)
+
+    def _take_evidence(self, one: LiveArm) -> None:
+        for use in self.scenario.evidence:
+            try:
+                seen = use.params.capture(one.running)
+            except Exception as error:  # noqa: BLE001  evidence is never worth a run
+                reason = str(error).strip().splitlines() or [type(error).__name__]
+                text = f"could not be read: {reason[0]}"
+                seen = Evidence(title=use.title or use.kind, command="", text=text)
+            self.folder.save_evidence(f"{one.name}.{use.kind}", seen)
+
+    def _closing_episode(self, one: LiveArm, closing: Closing) -> None:
+        healed: list[int] = []
+
+        def heal(start_ns: int) -> None:
+            self.bench.clock.sleep_until(start_ns + int(closing.heal_at * 1e9))
+            one.faults.close()
+            healed.append(self.bench.clock.now_ns())
+
+        outcome = self.bench.run(one, closing.length, self.plan.block.gap_s, during=heal)
+        seconds = recovery_s(outcome.reading.load, healed[0])
+        self.folder.event("recovered", one.name, "closing", {"seconds": seconds, "healed_ns": healed[0]})
