@@ -29,7 +29,7 @@ class Settings(BaseModel):
     redis_url: str = "redis://127.0.0.1:6379/0"
     code: Mapping[str, str] = Field(default_factory=dict)
     slow_request_ms: float = Field(default=1000, gt=0)
-    pool_size: int = Field(default=10, ge=1)
+    pool_size: int = Field(default=4, ge=1)  # two for each core of a small database server
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 

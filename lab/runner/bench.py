@@ -23,7 +23,7 @@ from lab.store import RunFolder
 
 LEAD_S = 0.05  # from the order to the first possible arrival
 DRAIN_SLACK_S = 10.0
-PRIME_S, PRIME_RATE = 0.5, 6.0
+PRIME_S, PRIME_RATE = 0.35, 6.0
 RECUR_FIRST_S, RECUR_S = 0.3, 1.2  # seconds; long enough apart for one event to be over before the next
 SPIN = 100_000
 

@@ -14,7 +14,7 @@ from lab.runner.progress import Progress
 from lab.runner.readings import latencies_ms, recovery_s
 from lab.store import RunFolder
 
-EVIDENCE_S = 2.0  # of load, while the probes look
+EVIDENCE_S = 1.6  # of load, while the probes look
 
 
 @dataclass(frozen=True)
