@@ -33,7 +33,8 @@ class RunReport:
     """One run. Values of measures are in the ``unit`` that stands beside them: ms, share (0 to 1), or counts.
 
     ``verdicts`` holds the placebo under the fix ``placebo``. ``report`` is the path of the HTML report.
-    ``void`` says why no verdict was possible, where none was.
+    ``void`` says why no verdict was possible, where none was. ``recovery_s`` tells, by arm, how long answers
+    went on failing after the standing fault was healed under load; empty where the scenario does not ask.
     """
 
     schema: str
@@ -54,6 +55,7 @@ class RunReport:
     verdicts: tuple[Verdict, ...]
     measures: tuple[MeasureSpec, ...]
     latency: Mapping[str, Latency]
+    recovery_s: Mapping[str, float]
     blocks: tuple[Block, ...]
     versions: Mapping[str, str]
     machine: Machine
@@ -95,6 +97,7 @@ def as_json(report: Report) -> dict[str, Any]:
         verdicts=judgement.verdicts,
         measures=report.plan.measures,
         latency={arm: _latency(curve) for arm, curve in report.curves.items()},
+        recovery_s={e.arm: float(e.data["seconds"]) for e in report.events if e.kind == "recovered"},
         blocks=report.blocks,
         versions=info.versions,
         machine=info.machine,
