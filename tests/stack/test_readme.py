@@ -17,7 +17,6 @@ LINES = [
     line for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines() if line
 ]
 COMMANDS = [line for line in LINES if line.startswith("lab ")]
-DECIDED = (0, 3)  # a loaded CI machine may leave a verdict open
 
 
 def shell(
@@ -26,6 +25,11 @@ def shell(
     return subprocess.run(
         ["bash", "-c", line], cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout
     )
+
+
+def measured(done: subprocess.CompletedProcess[str]) -> bool:
+    """The run was carried through. A machine with other work to do may leave it undecided or void."""
+    return done.returncode in (0, 3) or (done.returncode == 4 and "VOID" in done.stdout)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,8 @@ def commands_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_of_the_readme_works(line: str, commands_environment: dict[str, str]) -> None:
     done = shell(line, ROOT, commands_environment)
-    assert done.returncode in (DECIDED if " run " in line or " judge" in line else (0,)), done.stderr
+    judges = " run " in line or " judge" in line
+    assert measured(done) if judges else done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -64,7 +69,7 @@ def test_the_first_line_goes_from_nothing_to_a_verdict(tmp_path: Path) -> None:
     home.mkdir()
     env = {k: v for k, v in os.environ.items() if not k.startswith(("LAB_", "XDG_", "VIRTUAL_ENV", "PYTHON"))}
     done = shell(line, copy_of_the_tree(tmp_path / "clone"), env | {"HOME": str(home)})
-    assert done.returncode in DECIDED, done.stderr
+    assert measured(done), done.stdout + done.stderr
     assert "single-flight" in done.stdout
     print(done.stdout)
 
@@ -83,6 +88,6 @@ def test_a_wheel_holds_everything_a_run_needs(tmp_path: Path) -> None:
     env = environment(PYTHONPATH=str(unpacked), LAB_OUT=str(tmp_path / "out"))
     words = "run stampede --stack embedded --fix none --no-control --budget 1s"
     done = shell(f"{sys.executable} -P -m lab {words}", tmp_path / "empty", env)
-    assert done.returncode in DECIDED, done.stderr
+    assert measured(done), done.stdout + done.stderr
     where = shell(f"{sys.executable} -P -c 'import lab; print(lab.__file__)'", tmp_path / "empty", env).stdout
     assert where.startswith(str(unpacked))
