@@ -56,12 +56,11 @@ def test_ctrl_c_undoes_everything_and_keeps_what_was_measured(
     process = start("run", "redis-down", "--stack", stack, "--out", str(tmp_path))
     wait_until(lambda: _reached(tmp_path, moment), 120, moment)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert (run_folder(tmp_path) / "report.html").exists(), err
     assert left_of(tmp_path, began) == []
-    del out
 
 
 def _reached(out: Path, moment: str) -> bool:
