@@ -115,7 +115,9 @@ class ContainerArm:
     def _answers(self, service: str) -> bool:
         if service == "postgres":
             return postgres_answers(self.dsn)
-        return (redis_answers if service == "redis" else app_answers)(self._ports[service])
+        if service == "redis":
+            return redis_answers(self._ports["redis"])
+        return app_answers(self._ports["app"], self._arm.processes)
 
     def _wait(self, name: str) -> None:
         service = self._services[name]

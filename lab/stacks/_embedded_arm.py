@@ -33,6 +33,7 @@ class EmbeddedArm:
     ) -> None:
         self.name = arm.name
         self.versions = versions
+        self._processes = arm.processes
         self._folder = folder
         self._data = folder / "postgres"
         self._logs = run.folder / "logs" / arm.name
@@ -99,13 +100,17 @@ class EmbeddedArm:
         if service == "postgres":
             wait_for(server, "shop")
             return
-        answers = redis_answers if service == "redis" else app_answers
         try:
-            wait_until(lambda: answers(server.port), living=server.alive, log=server.last_lines, what=service)
+            wait_until(lambda: self._answers(server), living=server.alive, log=server.last_lines, what=service)
         except EnvironmentFailed as error:
             if not server.alive() and not is_free(server.port):
                 raise PortTaken(error.what, f"{HOST}:{server.port}", error.why, "free the port") from error
             raise
+
+    def _answers(self, server: Server) -> bool:
+        if server.service == "redis":
+            return redis_answers(server.port)
+        return app_answers(server.port, self._processes)
 
     def logs(self, service: ServiceName, lines: int = 20) -> str:
         return tail(self._log(service), lines)

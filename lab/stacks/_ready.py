@@ -78,8 +78,19 @@ def redis_version(port: int) -> str:
     return f"{name} {facts.get(f'{name}_version', facts.get('redis_version', '?'))}"
 
 
-def app_answers(port: int) -> bool:
-    """Whether /health is 200."""
+_ASKED_PER_PROCESS = 16
+
+
+def app_answers(port: int, processes: int = 1) -> bool:
+    """Whether /health is 200, in every process.
+
+    Processes that share a port are given connections by a hash of their addresses, also while they are
+    still starting: such a connection waits. So many answers that none of them can have been left out.
+    """
+    return all(_healthy(port) for _ in range(_ASKED_PER_PROCESS * processes if processes > 1 else 1))
+
+
+def _healthy(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/health")
