@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lab.errors import EnvironmentFailed
-from lab.loads._order import (
+from lab.driver.words import (
     ORDERS,
     SAMPLE,
     WORDS,
@@ -39,6 +39,8 @@ __all__ = [
     "SAMPLE", "BlockLoad", "BlockOrder", "DriverReady", "Failure", "GeneratorChecks", "Open", "Samples",
 ]  # fmt: skip
 
+LEAD_S = 0.05
+LEAD_OF_ARRIVAL_S = 15e-6
 _LOG_LINES = 15
 
 
@@ -46,7 +48,6 @@ class Open:
     """The driver process, seen from the runner. One block at a time: ``begin``, then ``finish``."""
 
     kind: ClassVar[str] = "open"
-    lead_s: ClassVar[float] = 0.05  # what the driver needs between an order and the block's start
 
     def __init__(self, folder: Path, *, own: Callable[[Mapping[str, Any]], None]) -> None:
         """Start the driver; it logs to ``folder/logs/load.log`` and is ready about a second later."""
@@ -58,7 +59,7 @@ class Open:
         with self._log.open("ab") as log:
             # A session of its own: Ctrl-C is for the lab, which then closes this one in order.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "lab.loads._driver", str(time.monotonic_ns())],
+                [sys.executable, "-P", "-m", "lab.driver", str(time.monotonic_ns())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -80,6 +81,10 @@ class Open:
                 raise self._failed("the load driver did not start", self._tail())
             self._ready = word
         return self._ready
+
+    def lead_s(self, arrivals: float) -> float:
+        """Seconds between an order of so many arrivals and its start, so that its plan is made by then."""
+        return LEAD_S + LEAD_OF_ARRIVAL_S * arrivals
 
     def begin(self, order: BlockOrder) -> None:
         """Hand over a block; returns at once. The driver starts it at ``order.start_ns``."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from lab.model.scenario import Request
+from lab.model.scenario import Arrivals, Request, Stage
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -45,8 +45,20 @@ class Failure(IntEnum):
     RESET = 2  # the connection ended before the answer was complete
     TIMEOUT = 3  # no complete answer within the time-out after the due moment
     PROTOCOL = 4  # what came back is not HTTP
-    STATUS = 5  # answered with a status of 400 or above
+    STATUS = 5  # answered with a status that was not expected: 400 or above, unless the request says otherwise
     LOCAL = 6  # this machine had no port, descriptor or memory left: no fault of the app
+    UNREACHABLE = 7  # no way to the host, or no such name
+    CONTENT = 8  # answered in full, without the text that was expected in it
+    JOURNEY = 9  # the code of a user's journey raised
+
+
+Executor = Literal["fast", "flow", "closed"]
+"""How requests are made.
+
+``fast``: planned moments, no greenlet for each; plain HTTP. ``flow``: planned moments, a greenlet for each
+arrival, Locust's own HTTP client; whatever a ``User`` class can do. ``closed``: users who each wait for their
+answer before they ask again; kept to show what that hides.
+"""
 
 
 @checked_dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -54,34 +66,55 @@ class BlockOrder:
     """One block of load against one arm.
 
     ``url`` is the app's base address without a trailing slash, ``start_ns`` an absolute CLOCK_MONOTONIC
-    moment (give the driver 50 ms to prepare), ``length_s`` and ``timeout_s`` seconds, ``rate`` requests per
-    second. Equal ``seed``, ``rate``, ``length_s``, ``arrivals`` and ``requests`` make equal request lists.
+    moment (give the driver ``Open.lead_s`` to prepare), ``timeout_s`` seconds from the due moment. Equal
+    ``seed``, ``stages``, ``arrivals`` and ``requests`` make equal request lists.
+
+    ``connections`` caps the connections open at once. ``executor`` None: *fast*, and *flow* for what fast
+    cannot do. With a ``locustfile`` each arrival is one journey of one of its ``User`` classes (those named in
+    ``user_classes``, else all of them by weight) and ``requests`` is empty. ``users`` is for *closed* alone,
+    where ``stages`` give nothing but the length.
     """
 
     n: int
     url: str
     start_ns: int
-    length_s: float
-    rate: float
-    arrivals: Literal["poisson", "constant"]
+    stages: tuple[Stage, ...]
+    arrivals: Arrivals
     seed: int
     timeout_s: float
     requests: tuple[Request, ...]
     samples: Path  # the .npy file that the driver writes
+    connections: int = 512
+    executor: Executor | None = None
+    locustfile: Path | None = None
+    user_classes: tuple[str, ...] = ()
+    users: int = 0
+
+    @property
+    def length_s(self) -> float:
+        return sum(stage.length for stage in self.stages)
+
+    @property
+    def expected(self) -> float:
+        """How many arrivals the stages amount to, on average."""
+        return sum(stage.arrivals for stage in self.stages)
 
 
 @checked_dataclass(frozen=True, config=_STRICT, kw_only=True)
 class GeneratorChecks:
     """What the generator says of itself in one block, for the validity rules of the judge.
 
-    The schedule error is how long after its due moment the driver took a request up, waiting for one of
-    the capped connections excluded. ``idle_connections`` is False when a request had to wait for one: then
-    the app held them all and lateness is the app's. ``achieved`` is the share of asked requests that were
-    sent before their time-out, ones that this machine could not send excluded. ``cpu_share_max`` is the
-    largest share of one core in any stretch of about 250 ms.
+    ``executor`` says how requests were made and ``because`` why not by *fast*. The schedule error is how
+    long after its due moment the driver took a request up, waiting for one of the capped connections
+    excluded. ``idle_connections`` is False when a request had to wait for one: then the app held them all
+    and lateness is the app's. ``achieved`` is the share of asked requests that were sent before their
+    time-out, ones that this machine could not send excluded. ``cpu_share_max`` is the largest share of one
+    core in any stretch of about 250 ms. ``own_delay_p99_s`` is how much higher the 99th percentile counted
+    from the due moments is than counted from the sends. ``workers`` took part, ``workers_lost`` of them did
+    not come back; then the figures are those of the others.
     """
 
-    asked: int
+    asked: int  # planned arrivals; in a closed block, requests made
     sent: int
     answered: int
     schedule_error_p50_s: float
@@ -92,7 +125,14 @@ class GeneratorChecks:
     cpu_s: float  # of the driver, from the first due moment until everything was answered
     queued: int  # had to wait for a connection
     retried: int  # sent again because a kept-alive connection turned out to be closed
-    counted: int  # requests that Locust's own statistics gained; other than ``asked`` only by a defect
+    recorded: int  # rows in the samples: those of ``asked``, but a journey makes any number of requests
+    counted: int  # requests that Locust's own statistics gained; other than ``recorded`` only by a defect
+    executor: Executor = "fast"
+    because: str = ""
+    connections: int = 512
+    own_delay_p99_s: float = 0.0
+    workers: int = 1
+    workers_lost: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +158,9 @@ class BlockLoad:
 
 class Load(Protocol):
     """A load generator that stays up for the whole run and takes one block order after another."""
+
+    def lead_s(self, arrivals: float) -> float:
+        """Seconds between an order of so many arrivals and its start, so that its plan is made by then."""
 
     def begin(self, order: BlockOrder) -> None: ...
 

@@ -12,6 +12,9 @@ from pydantic.dataclasses import dataclass
 from lab.model.units import PerSecond, Seconds, Share
 
 STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+ON_DISK = ConfigDict(extra="forbid")
+
+METHODS = ("get", "post", "put", "patch", "delete")
 
 Service = Literal["postgres", "redis"]
 State = Literal[
@@ -35,26 +38,75 @@ class StackNeeds:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class Request:
-    """One kind of request. ``path`` may hold ``{placeholders}`` that ``values`` fills, seeded.
+class Values:
+    """What a placeholder stands for: whole numbers by exactly one law, both ends included.
 
-    ``values`` maps a placeholder to ``{"uniform": [low, high]}`` (integers, both ends included).
+    ``uniform`` draws each alike. ``zipf`` draws the first most often, the k-th in proportion to
+    1 / k ** ``exponent``. ``sequence`` counts through them, and starts again at the end.
+    """
+
+    uniform: tuple[int, int] | None = None
+    zipf: tuple[int, int] | None = None
+    exponent: float = 1.0
+    sequence: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Expect:
+    """What makes an answer a good one: one of these statuses (none named: any below 400), and this text in
+    its body."""
+
+    status: tuple[int, ...] = ()
+    contains: str = ""
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Request:
+    """One kind of request; exactly one of the methods holds its path.
+
+    Path, ``query``, ``headers`` and ``body`` may hold ``{placeholders}`` that ``values`` fills, seeded. A text
+    in the body that is nothing but a placeholder becomes a number in the JSON that is sent.
     """
 
     name: str
     get: str | None = None
     post: str | None = None
+    put: str | None = None
+    patch: str | None = None
+    delete: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
-    values: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    values: Mapping[str, Values] = field(default_factory=dict)
+    expect: Expect = field(default_factory=Expect)
     weight: float = 1.0
 
     @property
     def method(self) -> str:
-        return "GET" if self.get is not None else "POST"
+        """In capitals; GET where none is named."""
+        return next((m.upper() for m in METHODS if getattr(self, m) is not None), "GET")
 
     @property
     def path(self) -> str:
-        return self.get or self.post or ""
+        return next((path for m in METHODS if (path := getattr(self, m)) is not None), "")
+
+
+Arrivals = Literal["poisson", "constant"]
+
+
+@dataclass(frozen=True, config=ON_DISK, kw_only=True)
+class Stage:
+    """A stretch of load as planned: ``rate`` requests per second, or from ``rate`` to ``to`` in a line, for
+    ``length`` seconds."""
+
+    rate: float
+    length: float
+    to: float | None = None
+
+    @property
+    def arrivals(self) -> float:
+        """How many requests are due in it, on average."""
+        return (self.rate + (self.rate if self.to is None else self.to)) / 2 * self.length
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -64,7 +116,7 @@ class Load:
     rate: PerSecond
     requests: tuple[Request, ...]
     block: Seconds
-    arrivals: Literal["poisson", "constant"] = "poisson"
+    arrivals: Arrivals = "poisson"
     timeout: Seconds = 2.0
     warm_up: Seconds = 2.0
 

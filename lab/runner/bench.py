@@ -12,7 +12,7 @@ from lab.heartbeat import Cpu, Heartbeat, steal_share
 from lab.model.kinds import Kinds
 from lab.model.load import BlockLoad, BlockOrder, Load
 from lab.model.run import Plan
-from lab.model.scenario import FaultUse, Measure, Scenario
+from lab.model.scenario import FaultUse, Measure, Scenario, Stage
 from lab.model.stack import CounterProbe
 from lab.runner.arms import LiveArm, fault_on
 from lab.runner.clock import Clock
@@ -21,7 +21,6 @@ from lab.runner.readings import Reading
 from lab.runner.validity import Surroundings, disturbances, schedule_error_s
 from lab.store import RunFolder
 
-LEAD_S = 0.05  # from the order to the first possible arrival
 DRAIN_SLACK_S = 10.0
 PRIME_S, PRIME_RATE = 0.35, 6.0
 RECUR_FIRST_S, RECUR_S = 0.3, 1.2  # seconds; long enough apart for one event to be over before the next
@@ -78,10 +77,11 @@ class Bench:
         spin_ms = _spin_ms()
         before = self._counters(one)
         cpu = Cpu.read()
-        start_ns = max(self.ended_ns + int(gap_s * 1e9), self.clock.now_ns() + int(LEAD_S * 1e9))
+        rate = rate or self.plan.block.rate
+        start_ns = max(self.ended_ns + int(gap_s * 1e9), self.clock.now_ns() + int(self.load.lead_s(length_s * rate) * 1e9))
         self.blocks += 1
         self.events = {}
-        self.load.begin(self._order(one, start_ns, length_s, rate or self.plan.block.rate))
+        self.load.begin(self._order(one, start_ns, length_s, rate))
         with ExitStack() as faults:
             if recurring:
                 faults.enter_context(self._recurring_faults(one))
@@ -116,8 +116,7 @@ class Bench:
             n=self.blocks,
             url=one.running.url,
             start_ns=start_ns,
-            length_s=length_s,
-            rate=rate,
+            stages=(Stage(rate=rate, length=length_s),),
             arrivals=block.arrivals,
             seed=block.arrivals_seed,
             timeout_s=block.timeout_s,

@@ -72,6 +72,9 @@ def disturbances(checks: GeneratorChecks, around: Surroundings) -> tuple[str, ..
             f"requests left {late * 1e3:.1f} ms late, {allowed * 1e3:.1f} ms allowed",
         ),
         (short_of, f"only {checks.achieved:.1%} of {checks.asked} requests could be sent"),
-        (checks.counted != checks.asked, f"{checks.asked} requests were asked, {checks.counted} counted"),
+        (
+            checks.counted != checks.recorded,
+            f"{checks.recorded} requests were made, Locust counted {checks.counted}",
+        ),
     ]
     return tuple(reason for broken, reason in found if broken)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.heartbeat import CpuTimes, Stall, parse_stat, steal_share
-from lab.loads import _ledger
-from lab.loads._ledger import CpuMeter, Ledger
-from lab.loads._order import SAMPLE, Failure
+from lab.driver import ledger as _ledger
+from lab.driver.ledger import CpuMeter, Ledger
+from lab.driver.words import SAMPLE, Failure
 
 MS = 1_000_000
 

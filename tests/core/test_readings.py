@@ -25,7 +25,7 @@ def load(
     n = len(latencies_ms)
     checks = GeneratorChecks(
         asked=n, sent=n, answered=n, schedule_error_p50_s=0.0, schedule_error_p99_s=0.0, cpu_share_max=0.1,
-        idle_connections=True, achieved=1.0, cpu_s=0.0, queued=0, retried=0, counted=n,
+        idle_connections=True, achieved=1.0, cpu_s=0.0, queued=0, retried=0, recorded=n, counted=n,
     )  # fmt: skip
     return BlockLoad(n=1, samples=samples, names=("page", "other")[:names], checks=checks, schedule_sha256="")
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.loads._schedule import Law, arrivals, pick, schedule
-from lab.model.scenario import Request
+from lab.driver.schedule import Law, arrivals, pick, schedule
+from lab.model.scenario import Request, Values
 
 seeds = st.integers(0, 2**64 - 1)
 laws: st.SearchStrategy[Law] = st.sampled_from(["poisson", "constant"])
@@ -23,7 +23,7 @@ OFFSETS_OF_42 = (30649815, 126389124, 180741512)
 PATHS_OF_42 = ["/products/46", "/products/27", "/orders"]
 SHA_OF_42 = "e37c230afbbe31bd358254c2df9bda573cb6bc0ab4e9b6b30754e3c490c0f32b"
 
-PRODUCT = Request(name="product", get="/products/{id}", values={"id": {"uniform": (1, 50)}}, weight=3)
+PRODUCT = Request(name="product", get="/products/{id}", values={"id": Values(uniform=(1, 50))}, weight=3)
 ORDER = Request(name="order", post="/orders", body={"customer": 7})
 
 
@@ -75,7 +75,7 @@ def test_requests_follow_their_weights(seed: int) -> None:
 @given(seeds, st.integers(-1000, 1000), st.integers(0, 1000))
 def test_placeholders_stay_in_their_range(seed: int, low: int, span: int) -> None:
     request = Request(name="r", get="/r/{id}?page={page}", values={
-        "id": {"uniform": (low, low + span)}, "page": {"uniform": (1, 2)}})  # fmt: skip
+        "id": Values(uniform=(low, low + span)), "page": Values(uniform=(1, 2))})  # fmt: skip
     for target in pick(seed, (request,), 30):
         found = re.fullmatch(r"/r/(-?\d+)\?page=(\d+)", target.path)
         assert found
@@ -84,7 +84,7 @@ def test_placeholders_stay_in_their_range(seed: int, low: int, span: int) -> Non
 
 
 def test_both_ends_of_a_range_are_drawn() -> None:
-    coin = Request(name="coin", get="/{side}", values={"side": {"uniform": (0, 1)}})
+    coin = Request(name="coin", get="/{side}", values={"side": Values(uniform=(0, 1))})
     assert {target.path for target in pick(1, (coin,), 50)} == {"/0", "/1"}
 
 

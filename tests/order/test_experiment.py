@@ -114,6 +114,9 @@ class FakeLoad:
         self.stack, self.fail_after = stack, fail_after
         self.rng = np.random.default_rng(1)
 
+    def lead_s(self, arrivals: float) -> float:
+        return 0.05
+
     def begin(self, order: BlockOrder) -> None:
         self.order = order
 
@@ -130,7 +133,7 @@ class FakeLoad:
         checks = GeneratorChecks(
             asked=40, sent=40, answered=40, schedule_error_p50_s=0.0, schedule_error_p99_s=0.0,
             cpu_share_max=0.1, idle_connections=True, achieved=1.0,
-            cpu_s=0.01, queued=0, retried=0, counted=40,
+            cpu_s=0.01, queued=0, retried=0, recorded=40, counted=40,
         )  # fmt: skip
         return BlockLoad(n=self.order.n, samples=samples, names=("page",), checks=checks, schedule_sha256="")
 

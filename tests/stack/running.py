@@ -20,7 +20,7 @@ from lab.reaper import recorded, remaining
 ROOT = Path(__file__).parents[2]
 OURS = (
     "sample_app",
-    "lab.loads._driver",
+    "lab.driver",
     "lab.heartbeat",
     "lab.reaper",
     "lab/reaper",

@@ -19,9 +19,9 @@ from processes_under_test import gone, orphan, until
 from web_under_test import serving
 
 from lab.errors import EnvironmentFailed
-from lab.loads._schedule import schedule
+from lab.driver.schedule import schedule
 from lab.loads.open import BlockLoad, BlockOrder, Failure, Open
-from lab.model.scenario import Request
+from lab.model.scenario import Request, Stage, Values
 
 QUIET_TRIES = 5  # a busy machine is late by itself; a slow driver would be late every time
 OK = Request(name="ok", get="/ok")
@@ -49,9 +49,8 @@ class Bench:
         return BlockOrder(
             n=n,
             url=url,
-            start_ns=time.monotonic_ns() + round(Open.lead_s * 1e9),
-            length_s=length_s,
-            rate=rate,
+            start_ns=time.monotonic_ns() + round(0.05 * 1e9),
+            stages=(Stage(rate=rate, length=length_s),),
             arrivals=arrivals,
             seed=seed,
             timeout_s=timeout_s,
@@ -169,7 +168,7 @@ def test_answers_of_every_kind(bench: Bench, path: str, status: int, failure: Fa
 
 def test_same_seed_asks_every_app_the_same_at_the_same_moments(bench: Bench) -> None:
     requests = (
-        Request(name="product", get="/ok/{id}", values={"id": {"uniform": (1, 5000)}}, weight=2),
+        Request(name="product", get="/ok/{id}", values={"id": Values(uniform=(1, 5000))}, weight=2),
         Request(name="order", post="/ok/order", body={"lines": [1, 2]}),
     )
     with serving() as one, serving() as other:
@@ -194,7 +193,7 @@ def test_blocks_follow_each_other_in_one_process_and_on_kept_connections(bench: 
         pid = bench.driver.ready().pid
         orders = [bench.order(site.url, length_s=0.2) for _ in range(4)]
         for order in orders:
-            start = time.monotonic_ns() + round(Open.lead_s * 1e9)
+            start = time.monotonic_ns() + round(0.05 * 1e9)
             load = bench.run(replace(order, start_ns=start))
             assert load.n == order.n and errors(load) == {Failure.NONE: len(load.samples)}
         assert site.most_open == site.connections < 15

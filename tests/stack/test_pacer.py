@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lab.loads._pacer import LoopTimer, Pacer, TimerFd, best_timer
+from lab.driver.pacer import LoopTimer, Pacer, TimerFd, best_timer
 
 QUIET_TRIES = 5  # a busy machine is late by itself; a slow pacer would be late every time
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lab.loads._order import SAMPLE, Failure, GeneratorChecks, Samples
+from lab.driver.words import SAMPLE, Failure, GeneratorChecks, Samples
 
 _STRETCH_NS = 250_000_000
 
@@ -99,6 +99,7 @@ class Ledger:
             cpu_s=cpu.total_s(),
             queued=self.queued,
             retried=self.retried,
+            recorded=asked,
             counted=counted,
         )
 

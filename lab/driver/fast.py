@@ -19,8 +19,8 @@ import gevent
 from gevent import get_hub, socket
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 
-from lab.loads._ledger import Ledger
-from lab.loads._order import Failure
+from lab.driver.ledger import Ledger
+from lab.driver.words import Failure
 
 CAP = 512
 _CHUNK = 65536

@@ -1,6 +1,6 @@
 """The load driver: Locust as a library in a process of its own, one block order after another.
 
-``python -m lab.loads._driver STARTED_NS`` reads orders as JSON lines from stdin and answers on stdout, one
+``python -m lab.driver STARTED_NS`` reads orders as JSON lines from stdin and answers on stdout, one
 line each. It ends when stdin does, so it cannot outlive the lab. Importing Locust patches the whole process
 for gevent: nothing else of the lab may import this module.
 """
@@ -24,10 +24,10 @@ from gevent.queue import Queue
 from gevent.socket import wait_read
 from locust.env import Environment
 
-from lab.loads._fold import fold, install_buckets
-from lab.loads._order import ORDERS, WORDS, BlockDone, BlockFailed, BlockOrder, DriverReady, Scheduling, Word
-from lab.loads._pacer import Pacer
-from lab.loads._play import Player
+from lab.driver.fold import fold, install_buckets
+from lab.driver.words import ORDERS, WORDS, BlockDone, BlockFailed, BlockOrder, DriverReady, Scheduling, Word
+from lab.driver.pacer import Pacer
+from lab.driver.play import Player
 
 _STDIN = 0
 _URGENT = -5  # niceness where realtime is not to be had

@@ -13,7 +13,7 @@ import locust.stats
 import numpy as np
 from locust.stats import RequestStats, StatsEntry, StatsError
 
-from lab.loads._order import Failure, Samples
+from lab.driver.words import Failure, Samples
 from lab.model.scenario import Request
 
 

@@ -9,11 +9,11 @@ import gevent
 import numpy as np
 from gevent.event import AsyncResult
 
-from lab.loads._lane import Job, Lane, lane_for, render
-from lab.loads._ledger import CpuMeter, Ledger
-from lab.loads._order import BlockOrder, Samples
-from lab.loads._pacer import Pacer
-from lab.loads._schedule import Schedule, schedule
+from lab.driver.fast import Job, Lane, lane_for, render
+from lab.driver.ledger import CpuMeter, Ledger
+from lab.driver.words import BlockOrder, Samples
+from lab.driver.pacer import Pacer
+from lab.driver.schedule import Schedule, schedule
 
 _STRETCH_S = 0.25
 _OVERRUN_S = 5.0  # a block that is not drained so long after its last time-out is a defect, not an app
@@ -74,7 +74,7 @@ class Player:
 def _plan(order: BlockOrder) -> Schedule:
     return schedule(
         seed=order.seed,
-        rate=order.rate,
+        rate=order.stages[0].rate,
         length_s=order.length_s,
         law=order.arrivals,
         requests=order.requests,

@@ -89,7 +89,7 @@ def pick(seed: int, requests: Sequence[Request], count: int) -> tuple[Target, ..
 def _fill(request: Request, draw: random.Random) -> str:
     values: dict[str, int] = {}
     for placeholder in sorted(request.values):
-        low, high = request.values[placeholder]["uniform"]
+        low, high = request.values[placeholder].uniform or (0, 0)
         values[placeholder] = low + int(draw.random() * (high - low + 1))
     return _PLACEHOLDER.sub(lambda found: str(values.get(found[1], found[0])), request.path)
 

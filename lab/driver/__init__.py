@@ -1,0 +1,5 @@
+"""The load driver: Locust as a library in a process of its own, which takes one block order after another.
+
+``words``, ``schedule``, ``values``, ``render``, ``histogram`` and ``ledger`` are pure. Everything else imports
+gevent or Locust, which patches the whole process: only ``python -m lab.driver`` and Locust itself may load it.
+"""
