@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from lab.errors import LabError
 from lab.model.run import Arm, BlockPlan, Design, FixPlan, Group, MeasureSpec, Plan
-from lab.model.scenario import FixUse, Scenario
+from lab.model.scenario import FixUse, Load, Scenario, Stage
 from lab.model.stack import ArmSpec
 from lab.verdict import child_seed, order
 
@@ -19,7 +21,10 @@ MOST_ARMS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What the person asked for: which fixes, which seed, with or without the placebo arm."""
+    """What the person asked for: which fixes, which seed, with or without the placebo arm.
+
+    ``rate`` replaces the scenario's mean rate; stages keep their shape.
+    """
 
     fixes: tuple[str, ...]
     seed: int
@@ -142,16 +147,52 @@ def _group(n: int, arms: Sequence[Arm], seed: int) -> Group:
 
 def _block(scenario: Scenario, choice: Choice, seed: int) -> BlockPlan:
     load = scenario.load
+    rate = load.rate if choice.rate is None else _asked_rate(scenario, choice.rate)
     return BlockPlan(
         length_s=load.block,
         gap_s=GAP_S,
         tail_gap_s=TAIL_GAP_S,
-        rate=choice.rate or load.rate,
+        rate=rate,
         arrivals=load.arrivals,
         timeout_s=load.timeout,
         warm_up_s=load.warm_up,
         arrivals_seed=seed,
+        stages=_stages(load, rate),
+        users=load.users,
+        locustfile=_beside(scenario.path, load.locustfile),
+        user_classes=load.classes,
     )
+
+
+def _asked_rate(scenario: Scenario, rate: float) -> float:
+    if scenario.load.users:
+        raise LabError(
+            f"{scenario.slug} has no rate to set",
+            where=scenario.path,
+            why=f"its load is closed: {scenario.load.users} users who each wait for their answer",
+            do="leave the rate out, or write load.rate instead of load.users",
+        )
+    if not (rate > 0 and math.isfinite(rate)):
+        raise LabError(
+            f"no load can have a rate of {rate:g}/s",
+            why="a rate is a number above 0",
+            do="ask for another rate",
+        )
+    return rate
+
+
+def _stages(load: Load, rate: float) -> tuple[Stage, ...]:
+    """The written stages, brought to this mean rate."""
+    factor = rate / load.rate if load.stages and rate != load.rate else 1.0
+    return tuple(
+        Stage(rate=one.rate * factor, length=one.length, to=None if one.to is None else one.to * factor)
+        for one in load.stages
+    )
+
+
+def _beside(scenario: str, locustfile: str | None) -> str | None:
+    """A path that is written in a scenario's file counts from the folder of that file."""
+    return None if locustfile is None else str(PurePath(scenario).parent / locustfile)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,8 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,9 +18,13 @@ from lab.catalog import stacks
 from lab.cli.leftovers import leftovers
 from lab.errors import Exit, LabError
 from lab.heartbeat import Cpu, Heartbeat, steal_share
+from lab.loads.open import Open
+from lab.runner.calibration import Aim, calibrate
+from lab.runner.clock import MonotonicClock
 from lab.runner.machine import this_machine
+from lab.verdict import MOST_OF_CEILING
 
-NOISE_S = 2.0
+NOISE_S = 1.5
 NOISY_S = 0.1
 NEEDED_MB = 2000
 
@@ -35,7 +41,9 @@ class Finding:
 
 def examine(out: Path, *, json: bool) -> Exit:
     """Examine everything, say it, and return OK where at least one stack can run."""
-    findings = [_platform(), *_stacks(), _disk(), _writable(out), _noise(), _left(out)]
+    with _load_driver() as driver:  # it starts while the stacks are looked at
+        findings = [_platform(), *_stacks(), _disk(), _writable(out)]
+        findings += [_generator(driver), _noise(), _left(out)]
     fit = any(f.ok for f in findings if f.what.endswith(" stack")) and all(f.ok for f in findings if f.needed)
     if json:
         found = {"schema": "lab.doctor/1", "fit": fit, "findings": [asdict(f) for f in findings]}
@@ -86,7 +94,7 @@ def _noise() -> Finding:
         overshoot, steal = _listen()
     except LabError as error:
         return Finding("noise", False, error.what)
-    text = f"worst stall {overshoot * 1e3:.0f} ms in {NOISE_S:.0f} s, {steal:.1%} of CPU time stolen"
+    text = f"worst stall {overshoot * 1e3:.0f} ms in {NOISE_S:g} s, {steal:.1%} of CPU time stolen"
     return Finding("noise", overshoot < NOISY_S, text)
 
 
@@ -99,6 +107,33 @@ def _listen() -> tuple[float, float]:
             return heartbeat.worst_between(begin, time.monotonic_ns()), steal_share(cpu, Cpu.read())
         finally:
             heartbeat.close()
+
+
+@contextmanager
+def _load_driver() -> Iterator[tuple[Open, Path]]:
+    with tempfile.TemporaryDirectory(prefix="lab-") as name:
+        folder = Path(name)
+        load = Open(folder, own=lambda _record: None)
+        try:
+            yield load, folder
+        finally:
+            load.close()
+
+
+def _generator(driver: tuple[Open, Path]) -> Finding:
+    load, folder = driver
+    try:
+        load.ready()
+        found = calibrate(load, Aim(), clock=MonotonicClock(), scratch=folder, own=lambda _record: None)
+    except LabError as error:
+        return Finding("load generator", False, error.what)
+    text = (
+        f"up to {MOST_OF_CEILING * found.ceiling_per_s:,.0f} requests a second"
+        f" ({MOST_OF_CEILING:.0%} of {found.ceiling_per_s:,.0f}); an answer that takes no time reads"
+        f" {found.floor_p50_ms:.2f} ms (p99 {found.floor_p99_ms:.2f} ms),"
+        f" requests leave {found.schedule_error_p99_ms:.2f} ms late (p99)"
+    )
+    return Finding("load generator", True, text)
 
 
 def _left(out: Path) -> Finding:

@@ -78,6 +78,9 @@ def run(
         float | None, typer.Option(help="Requests a second; `expect` is then not judged.")
     ] = None,
     budget: Annotated[str | None, typer.Option(help="End at the last look within, for example 5m.")] = None,
+    workers: Annotated[int, typer.Option(help="Share the load among processes of this machine.")] = 0,
+    join: Annotated[int, typer.Option(help="Wait for workers from elsewhere; see `lab worker`.")] = 0,
+    bind: Annotated[str, typer.Option(help="Where they can join, HOST:PORT.")] = "127.0.0.1:0",
     no_control: Annotated[bool, typer.Option("--no-control", help="Leave out the placebo arm.")] = False,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Refuse where another run is measuring.")
@@ -95,6 +98,7 @@ def run(
 ) -> None:
     """Reproduce a problem, measure its fixes, say what holds."""
     from lab.cli.run import Asked, run_all
+    from lab.model.load import Sharing
 
     asked = Asked(
         names=tuple(names),
@@ -105,6 +109,7 @@ def run(
         rate=rate,
         budget=budget,
         control=not no_control,
+        sharing=Sharing(workers=workers, join=join, bind=bind),
         wait=not no_wait,
         keep_going=keep_going,
         formats=report,
@@ -120,6 +125,18 @@ def run(
         show_plans(asked)
         return
     raise typer.Exit(int(run_all(asked)))
+
+
+@app.command()
+@guarded
+def worker(
+    master: Annotated[str, typer.Option(help="Where `lab run --join` listens, HOST:PORT.")],
+    wait: Annotated[str, typer.Option(help="How long the master has to answer.")] = "60s",
+) -> None:
+    """Make a part of the requests of a run on another machine; ends with the run, or by Ctrl-C."""
+    from lab.cli.worker import work
+
+    work(master, wait)
 
 
 @app.command()

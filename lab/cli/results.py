@@ -15,7 +15,7 @@ from lab.store import RunFolder, find
 
 
 def judge_again(out: Path, name: str | None, *, json: bool) -> Exit:
-    """The same verdict from the same plan and blocks, byte for byte."""
+    """The same verdict from the same record, byte for byte."""
     from pydantic import TypeAdapter
 
     from lab.model.run import Judgement
@@ -23,7 +23,7 @@ def judge_again(out: Path, name: str | None, *, json: bool) -> Exit:
     from lab.verdict import judge
 
     folder = find(out, name)
-    judgement = judge(folder.read_plan(), folder.read_blocks())
+    judgement = judge(folder.read_plan(), folder.read_blocks(), _share_of_ceiling(folder))
     if json:
         sys.stdout.write(TypeAdapter(Judgement).dump_json(judgement, indent=1).decode() + "\n")
     else:
@@ -32,6 +32,14 @@ def judge_again(out: Path, name: str | None, *, json: bool) -> Exit:
         if judgement.void:
             sys.stdout.write(f"VOID: {judgement.void}\n")
     return exit_of(judgement, None)
+
+
+def _share_of_ceiling(folder: RunFolder) -> float | None:
+    try:
+        generator = folder.read_run().generator
+    except LabError:  # killed before it said anything of itself; its blocks can still be judged
+        return None
+    return generator.share_of_ceiling if generator else None
 
 
 def report_again(out: Path, name: str | None, formats: str, *, inconclusive: str, json: bool) -> None:

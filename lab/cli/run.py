@@ -17,7 +17,9 @@ from lab.cli.display import display_for
 from lab.cli.guard import tell
 from lab.cli.sources import fix_sources
 from lab.cli.stacks import choose_stack
+from lab.driver.options import Address
 from lab.errors import Exit, LabError, worst
+from lab.model.load import ALONE, Sharing
 from lab.model.measures import measure_specs
 from lab.model.scenario import Scenario
 from lab.plan import Choice, choose_fixes, make_plan, refuse_unmet_needs
@@ -44,6 +46,7 @@ class Asked:
     rate: float | None = None
     budget: str | None = None
     control: bool = True
+    sharing: Sharing = ALONE
     wait: bool = True
     keep_going: bool = True
     formats: str = "html,json,junit,md"
@@ -77,6 +80,7 @@ def run_all(asked: Asked) -> Exit:
     from lab.report.github import as_annotations
     from lab.runner import Request, run
 
+    refuse_impossible(asked.sharing, len(asked.names))
     formats = formats_of(asked.formats)
     inconclusive = on_inconclusive(asked.inconclusive)
     budget_s = seconds_of(asked.budget)
@@ -94,6 +98,7 @@ def run_all(asked: Asked) -> Exit:
             again=_again(asked, scenario, plan),
             budget_s=budget_s,
             wait=asked.wait,
+            sharing=asked.sharing,
             judged=asked.rate is None,
         )
         with display.of(scenario.slug, why):
@@ -140,6 +145,10 @@ def _again(asked: Asked, scenario: Scenario, plan: Plan) -> str:
         words += ["--fix", asked.fix]
     if asked.rate:
         words += ["--rate", f"{asked.rate:g}"]
+    if asked.sharing.workers:
+        words += ["--workers", str(asked.sharing.workers)]
+    if asked.sharing.join:
+        words += ["--join", str(asked.sharing.join), "--bind", asked.sharing.bind]
     return shlex.join([*words, "--stack", plan.stack])
 
 
@@ -152,11 +161,27 @@ def on_inconclusive(text: str) -> OnInconclusive:
     raise LabError(f"{text!r} is neither error nor skip", where="--inconclusive", do="name one of them")
 
 
-def seconds_of(text: str | None) -> float | None:
+def refuse_impossible(sharing: Sharing, scenarios: int) -> None:
+    """LabError for workers that cannot be had."""
+    if min(sharing.workers, sharing.join) < 0:
+        raise LabError("there are no fewer than 0 workers", where="--workers, --join", do="give 0 or more")
+    if sharing.join and scenarios > 1:
+        raise LabError(
+            "workers from other machines join one run", where="--join", do="run one scenario at a time"
+        )
+    try:
+        Address.parse(sharing.bind)
+    except ValueError as wrong:
+        raise LabError(
+            str(wrong), where="--bind", do="write it as 192.0.2.7:5557; port 0 is a free one"
+        ) from None
+
+
+def seconds_of(text: str | None, where: str = "--budget") -> float | None:
     """``5m`` to seconds. LabError where the unit is missing."""
     if text is None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text.strip())
     if found is None:
-        raise LabError(f"{text!r} is not a duration", where="--budget", do="write it as 90s, 5m or 1h")
+        raise LabError(f"{text!r} is not a duration", where=where, do="write it as 90s, 5m or 1h")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]

@@ -1,4 +1,4 @@
-"""Kept-alive connections to one app, each with a greenlet of its own. Runs inside the driver.
+"""The *fast* executor: kept-alive connections without a greenlet each, driven by the hub's own events.
 
 A request goes to the connection used last, else to a new one, else (at the cap) into a queue whose waiting
 counts as latency. Without the cap a stall of the app makes the generator open thousands of connections
@@ -7,251 +7,148 @@ and fail in its own right.
 
 from __future__ import annotations
 
-import errno
-import socket as plain
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-import gevent
-from gevent import get_hub, socket
-from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
+from gevent import get_hub
+from gevent.socket import AF_UNSPEC, IPPROTO_TCP, SOCK_STREAM, gaierror, getaddrinfo
 
+from lab.driver.block import Starting
+from lab.driver.job import Job
 from lab.driver.ledger import Ledger
+from lab.driver.line import Line
+from lab.driver.listeners import teller
+from lab.driver.planned import Planned
+from lab.driver.render import messages
 from lab.driver.words import Failure
 
-CAP = 512
-_CHUNK = 65536
-_SLACK_S = 0.002  # libev counts from when its loop last woke up; firing early would cut an answer off
-_OURS = {errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-
-
-class StaleError(Exception):
-    """The connection ended before one byte of the answer."""
-
-
-class Answer(HTTPResponseParser):
-    """Reads one answer after another; counts the body instead of keeping it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reset()
-
-    def reset(self) -> None:
-        self.size = 0
-        self.status = 0
-        self.complete = False
-        self.keep = False
-
-    def _on_status(self, _: str) -> None: ...
-
-    def _on_message_begin(self) -> None: ...
-
-    def _on_header_field(self, _: str) -> None: ...
-
-    def _on_header_value(self, _: str) -> None: ...
-
-    def _on_headers_complete(self) -> bool:
-        return False
-
-    def _on_body(self, part: bytearray) -> None:
-        self.size += len(part)
-
-    def _on_message_complete(self) -> None:
-        status = self.get_code()
-        if status >= 200:  # an interim answer (1xx) is followed by the real one
-            self.status = status
-            self.complete = True
-            self.keep = self.should_keep_alive()
-
-
-@dataclass(frozen=True)
-class Job:
-    """One block as the connections see it. ``broke`` hears of a defect of the driver."""
-
-    ledger: Ledger
-    messages: list[bytes]
-    broke: Callable[[Exception], None]
+_BUFFER = 65536
+_SWEEP_S = 0.01  # how long a request without an answer may keep its connection beyond its time-out
 
 
 class Lane:
-    """All connections to one base address."""
+    """All connections to one base address; ValueError unless it is plain ``http`` with a host."""
 
-    def __init__(self, host: str, port: int, cap: int = CAP) -> None:
-        self.address = (host, port)
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname:
+            raise ValueError(f"{url!r} is not a plain http address")
+        self._host, self._port = parts.hostname, parts.port or 80
+        self.lines: set[Line] = set()
+        self.idle: list[Line] = []  # the last used on top
+        self.waiting: deque[int] = deque()
+        self.buffer = bytearray(_BUFFER)  # one for all: what comes in is used up at once
+        self._serving = False
+
+    def begin(self, job: Job, cap: int) -> None:
+        """From now on requests are those of ``job``. Resolves the host's name, which may block the caller."""
+        self.job = job
         self.cap = cap
-        self.connections = 0
-        self.waiting: deque[tuple[Job, int]] = deque()
-        self.idle: list[Any] = []  # parked greenlets, the last used on top
+        self._address = _resolve(self._host, self._port)
+        self._oldest = 0
+        self._sweeping = get_hub().loop.timer(_SWEEP_S, _SWEEP_S)
+        self._sweeping.start(self._sweep)
 
-    def offer(self, job: Job, i: int) -> None:
-        """Request ``i`` of ``job`` is due. Called in the hub; does not block."""
-        if self.idle:
-            self.idle.pop().switch((job, i))
-        elif self.connections < self.cap:
-            self.connections += 1
-            gevent.spawn(self._serve, (job, i))
-        else:
-            job.ledger.queue(i)
-            self.waiting.append((job, i))
-
-    def _serve(self, work: tuple[Job, int]) -> None:
-        connection = Connection(self.address)
-        hub, me = get_hub(), gevent.getcurrent()
-        while True:
-            try:
-                connection.perform(*work)
-            except Exception as defect:  # noqa: BLE001 - a lost greenlet would hang the block
-                connection.close()
-                work[0].broke(defect)
-            if self.waiting:
-                work = self.waiting.popleft()
-            else:
-                self.idle.append(me)
-                work = hub.switch()
-
-
-class Connection:
-    """One TCP connection that opens when it is needed."""
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        self._address = address
-        self._socket: Any = None
-        self._answer = Answer()
-
-    def perform(self, job: Job, i: int) -> None:
-        """Send request ``i``, read its answer, enter both in the ledger. A failed request is no exception."""
-        ledger = job.ledger
-        left_ns = ledger.left_ns(i)
-        if left_ns <= 0:
-            ledger.fail(i, Failure.TIMEOUT)
-            return
-        ledger.send(i)
-        limit = gevent.Timeout.start_new(left_ns / 1e9 + _SLACK_S)
-        try:
-            answer = self._exchange(job, i)
-        except gevent.Timeout as over:
-            if over is not limit:
-                raise
-            self._end(ledger, i, Failure.TIMEOUT)
-        except HTTPParseError:
-            self._end(ledger, i, Failure.PROTOCOL)
-        except OSError as failed:
-            self._end(ledger, i, _failure(failed))
-        else:
-            if not answer.keep:
-                self.close()
-            ledger.answer(i, answer.status, answer.size)
-        finally:
-            limit.close()
-
-    def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _end(self, ledger: Ledger, i: int, failure: Failure) -> None:
-        self.close()
-        ledger.fail(i, failure)
-
-    def _exchange(self, job: Job, i: int) -> Answer:
-        message = job.messages[i]
-        used = self._alive()
-        if not used:
-            self._connect()
-        try:
-            return self._ask(message)
-        except StaleError:
-            # The server may close an idle connection in the instant that we use it; a client asks again. Only
-            # on a used connection and only what is safe to ask twice, so that a failing app stays visible.
-            if not used or not message.startswith(b"GET "):
-                raise ConnectionResetError(errno.ECONNRESET, "closed before the answer") from None
-        job.ledger.retried += 1
-        self._connect()
-        try:
-            return self._ask(message)
-        except StaleError:
-            raise ConnectionResetError(errno.ECONNRESET, "closed before the answer") from None
-
-    def _ask(self, message: bytes) -> Answer:
-        answer, line = self._answer, self._socket
-        answer.reset()
-        heard = False
-        try:
-            line.sendall(message)
-            while not answer.complete:
-                part = line.recv(_CHUNK)
-                if not part and not heard:
-                    raise StaleError
-                heard = True
-                self._feed(part)
-        except (ConnectionResetError, BrokenPipeError):
-            if heard:
-                raise
-            raise StaleError from None
-        return answer
-
-    def _feed(self, part: bytes) -> None:
-        answer = self._answer
-        try:
-            answer.feed(part)
-        except HTTPParseError:
-            if answer.complete:  # bytes that nobody asked for, behind a complete answer
-                answer.keep = False
-            elif not part:
-                raise ConnectionResetError(errno.ECONNRESET, "closed inside the answer") from None
-            else:
-                raise
-
-    def _connect(self) -> None:
-        self.close()
-        self._answer = Answer()
-        line = socket.socket(plain.AF_INET, plain.SOCK_STREAM)
-        try:
-            line.setsockopt(plain.IPPROTO_TCP, plain.TCP_NODELAY, 1)
-            line.connect(self._address)
-        except BaseException:
+    def end(self) -> None:
+        """Whatever still runs is given up."""
+        self._sweeping.close()
+        self.waiting.clear()
+        for line in [line for line in self.lines if line.busy]:
             line.close()
-            raise
-        self._socket = line
 
-    def _alive(self) -> bool:
-        """Whether the kept connection is still open: an idle one has nothing to read, not even its end."""
-        if self._socket is None:
-            return False
+    def fire(self, i: int) -> None:
+        """Request ``i`` is due. Called in the hub; does not block."""
+        if self.job.ledger.ended(i):
+            return  # the driver came to it after its time-out
+        if self.idle:
+            self.idle.pop().send(i)
+        elif len(self.lines) < self.cap:
+            self._open(i)
+        else:
+            self.job.ledger.queue(i)
+            self.waiting.append(i)
+
+    def free(self, line: Line) -> None:
+        """``line`` has its answer and can take another request."""
+        if self.waiting:
+            self._serve(line)
+        else:
+            self.idle.append(line)
+
+    def lost(self, line: Line) -> None:
+        """``line`` is closed."""
+        self.lines.discard(line)
+        if line in self.idle:
+            self.idle.remove(line)
+        if self.waiting:
+            self._serve(None)
+
+    def _serve(self, line: Line | None) -> None:
+        """Give waiting requests their turn. A loop, since each may fail at once and make room for the next."""
+        if line is not None:
+            self.idle.append(line)
+        if self._serving:
+            return
+        self._serving = True
         try:
-            self._socket._sock.recv(1, plain.MSG_PEEK)  # gevent keeps it non-blocking
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+            while self.waiting and (self.idle or len(self.lines) < self.cap):
+                self.fire(self.waiting.popleft())
+        finally:
+            self._serving = False
+
+    def _open(self, i: int) -> None:
+        if self._address is None:
+            self.job.ledger.send(i)
+            self.job.fail(i, Failure.UNREACHABLE)
+            return
+        line = Line(self, self._address)
+        self.lines.add(line)
+        line.send(i)
+
+    def _sweep(self) -> None:
+        """Time out what is overdue. Requests are in order of their due moments, so most sweeps look at one."""
+        ledger = self.job.ledger
+        overdue, self._oldest = ledger.overdue(self._oldest)
+        if not overdue:
+            return
+        late = {i for i in overdue if not ledger.ended(i)}
+        for i in sorted(late):
+            self.job.fail(i, Failure.TIMEOUT)
+        for line in [line for line in self.lines if line.busy and line.i in late]:
+            line.close()
 
 
-def _failure(error: OSError) -> Failure:
-    if error.errno == errno.ECONNREFUSED:
-        return Failure.REFUSED
-    return Failure.LOCAL if error.errno in _OURS else Failure.RESET
+Address = tuple[int, Any]
 
 
-def lane_for(url: str) -> Lane:
-    """Connections for a base address. ValueError unless it is plain ``http`` with a host."""
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise ValueError(f"{url!r} is not a plain http address")
-    return Lane(parts.hostname, parts.port or 80)
+def _resolve(host: str, port: int) -> Address | None:
+    """Address family and address; None for a name that nobody knows."""
+    try:
+        family, _, _, _, address = getaddrinfo(host, port, AF_UNSPEC, SOCK_STREAM, IPPROTO_TCP)[0]
+    except (gaierror, UnicodeError):
+        return None
+    return int(family), address
 
 
-def render(url: str, method: str, path: str, body: bytes) -> bytes:
-    """The bytes of one request."""
-    parts = urlsplit(url)
-    target = quote(parts.path.rstrip("/") + path, safe="/?&=%:;,@+!$'()*~[]")
-    head = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}"]
-    head += ["User-Agent: incident-lab", "Accept: */*"]
-    if body or method != "GET":
-        head += [f"Content-Length: {len(body)}"]
-    if body:
-        head += ["Content-Type: application/json"]
-    return ("\r\n".join(head) + "\r\n\r\n").encode("latin-1") + body
+class Fast:
+    """Keeps connections from block to block, one lane for each app."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, Lane] = {}
+
+    def begin(self, block: Starting) -> Planned:
+        """Make ready. ValueError for an address that is not plain http."""
+        order, targets = block.order, block.plan.targets
+        lane = self._lanes.setdefault(order.url, Lane(order.url))
+        ledger = Ledger(block.due_ns, round(order.timeout_s * 1e9), block.ended)
+        job = Job(
+            ledger=ledger,
+            messages=messages(order.url, targets),
+            names=[target.name for target in targets],
+            expects=[request.expect for request in order.requests],
+            broke=block.broke,
+            heard=teller(block.environment, ledger, targets, order),
+        )
+        lane.begin(job, order.connections)
+        return Planned(order=order, job=job, executor="fast", launch=lane.fire, give_up=lane.end)

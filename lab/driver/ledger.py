@@ -7,14 +7,28 @@ from __future__ import annotations
 
 import time
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from lab.driver.words import SAMPLE, Failure, GeneratorChecks, Samples
 
 _STRETCH_NS = 250_000_000
+_TIMEOUT = Failure.TIMEOUT
+
+
+class Row(NamedTuple):
+    """One request. ``status`` 0: no answer."""
+
+    due_ns: int
+    done_ns: int
+    status: int
+    size: int
+    failure: Failure
 
 
 class Ledger:
@@ -35,9 +49,19 @@ class Ledger:
         self.queued = 0
         self.retried = 0
 
-    def left_ns(self, i: int) -> int:
-        """How long request ``i`` may still take."""
-        return self.due_ns[i] + self.timeout_ns - time.monotonic_ns()
+    def ended(self, i: int) -> bool:
+        """Whether request ``i`` has its answer, or its failure."""
+        return self._done_ns[i] != 0
+
+    def overdue(self, oldest: int) -> tuple[list[int], int]:
+        """Requests from ``oldest`` on whose time-out has passed, and the first one that may still come."""
+        limit = time.monotonic_ns() - self.timeout_ns
+        late = []
+        while oldest < len(self.due_ns) and (self._done_ns[oldest] or self.due_ns[oldest] <= limit):
+            if not self._done_ns[oldest]:
+                late.append(oldest)
+            oldest += 1
+        return late, oldest
 
     def queue(self, i: int) -> None:
         """Request ``i`` is due and waits for a connection."""
@@ -48,35 +72,44 @@ class Ledger:
         """Request ``i`` has its turn."""
         self._sent_ns[i] = time.monotonic_ns()
 
-    def answer(self, i: int, status: int, size: int) -> None:
-        """Request ``i`` was answered in full; ``size`` bytes of body."""
-        self._status[i] = status
-        self._bytes[i] = size
-        self._close(i, Failure.STATUS if status >= 400 else Failure.NONE)
-
-    def fail(self, i: int, failure: Failure) -> None:
-        """Request ``i`` ended without a complete answer."""
-        self._close(i, failure)
-
-    def _close(self, i: int, failure: Failure) -> None:
+    def close(self, i: int, failure: Failure, status: int = 0, size: int = 0) -> None:
+        """Request ``i`` ended: answered with ``status`` and ``size`` bytes of body, or not."""
         done = time.monotonic_ns()
         last = self.due_ns[i] + self.timeout_ns
-        if failure is Failure.TIMEOUT or done > last:
+        if failure is _TIMEOUT or done > last:
             # An answer after the time-out is none: nobody waits for it any more.
-            failure, done = Failure.TIMEOUT, last
-            self._status[i] = self._bytes[i] = 0
-        self._done_ns[i] = done
+            failure, done, status, size = _TIMEOUT, last, 0, 0
+        self._status[i] = status
+        self._bytes[i] = size
         self._error[i] = failure
+        self._done_ns[i] = done
         self.open -= 1
         if self.open == 0:
             self._finished()
 
-    def samples(self, names: Sequence[int]) -> Samples:
-        """All rows as one array of ``SAMPLE``; ``names`` holds the index of each request's kind."""
-        rows = np.zeros(len(self.due_ns), dtype=SAMPLE)
-        rows["due_ns"], rows["sent_ns"], rows["done_ns"] = self.due_ns, self._sent_ns, self._done_ns
-        rows["status"], rows["bytes"], rows["error"] = self._status, self._bytes, self._error
-        rows["name"] = names
+    def row(self, i: int) -> Row:
+        """Request ``i`` as it stands."""
+        return Row(self.due_ns[i], self._done_ns[i], self._status[i], self._bytes[i], Failure(self._error[i]))
+
+    def done(self, which: slice) -> npt.NDArray[np.bool_]:
+        """Which of these requests have ended."""
+        return np.asarray(np.frombuffer(self._done_ns, dtype=np.int64)[which] != 0)
+
+    def due_before(self, moment_ns: int) -> int:
+        """How many requests were due by then."""
+        return bisect_right(self.due_ns, moment_ns)
+
+    def samples(self, names: npt.ArrayLike, which: npt.NDArray[np.intp] | None = None) -> Samples:
+        """All rows, or those at the indices ``which``, as one array of ``SAMPLE``; ``names`` holds the index of
+        each request's kind."""
+        taken = slice(None) if which is None else which
+        rows = np.zeros(len(self.due_ns) if which is None else len(which), dtype=SAMPLE)
+        columns = (
+            ("due_ns", self.due_ns), ("sent_ns", self._sent_ns), ("done_ns", self._done_ns),
+            ("status", self._status), ("bytes", self._bytes), ("error", self._error), ("name", names),
+        )  # fmt: skip
+        for column, values in columns:
+            rows[column] = np.asarray(values)[taken]
         return rows
 
     def checks(self, cpu: CpuMeter, counted: int) -> GeneratorChecks:
@@ -100,8 +133,16 @@ class Ledger:
             queued=self.queued,
             retried=self.retried,
             recorded=asked,
+            own_delay_p99_s=self._own_delay_p99_s(),
             counted=counted,
         )
+
+    def _own_delay_p99_s(self) -> float:
+        done, due, sent = (np.asarray(a) for a in (self._done_ns, self.due_ns, self._sent_ns))
+        if not (was := sent > 0).any():
+            return 0.0
+        from_due, from_sent = np.percentile(done[was] - due[was], 99), np.percentile(done[was] - sent[was], 99)
+        return max(0.0, float(from_due - from_sent) / 1e9)
 
     def _lateness_s(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         taken, sent = np.asarray(self._taken_ns), np.asarray(self._sent_ns)

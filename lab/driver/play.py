@@ -1,91 +1,126 @@
-"""Plays block orders: plan, pace, wait for every answer, write the samples. Runs inside the driver."""
+"""Plays block orders: plan, pace, wait for every answer, add up. Runs inside the driver."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import gevent
-import numpy as np
 from gevent.event import AsyncResult
 
-from lab.driver.fast import Job, Lane, lane_for, render
-from lab.driver.ledger import CpuMeter, Ledger
-from lab.driver.words import BlockOrder, Samples
+from lab.driver.block import Executor, Starting, UnderWay
+from lab.driver.choice import choose
+from lab.driver.ledger import CpuMeter
 from lab.driver.pacer import Pacer
 from lab.driver.schedule import Schedule, schedule
+from lab.driver.share import WHOLE, Share
+from lab.driver.words import BlockOrder, GeneratorChecks, Samples
+from lab.driver.words import Executor as Name
+from lab.model.histogram import Histogram
 
 _STRETCH_S = 0.25
+_FOLD_S = 1.0
+_TICK_S = 0.02
 _OVERRUN_S = 5.0  # a block that is not drained so long after its last time-out is a defect, not an app
 
 
 @dataclass(frozen=True)
 class Played:
-    """One block, drained, its samples on disk."""
+    """One block, or a share of it, drained. ``planned`` are the arrivals of the whole, as is the hash."""
 
+    names: tuple[str, ...]
     samples: Samples
-    ledger: Ledger
-    cpu: CpuMeter
+    checks: GeneratorChecks
     schedule_sha256: str
+    planned: int
+
+    @property
+    def response(self) -> Histogram:
+        """From the due moments, failed requests included."""
+        return Histogram.of((self.samples["done_ns"] - self.samples["due_ns"]) / 1e9)
+
+    @property
+    def service(self) -> Histogram:
+        """From the sends, of what was sent."""
+        sent = self.samples[self.samples["sent_ns"] > 0]
+        return Histogram.of((sent["done_ns"] - sent["sent_ns"]) / 1e9)
 
 
 class Player:
-    """Keeps connections from block to block, one lane for each app."""
+    """Takes one block after another. ``environment`` is Locust's; its statistics gain every request."""
 
-    def __init__(self, pacer: Pacer) -> None:
+    def __init__(self, pacer: Pacer, environment: Any, executors: Mapping[Name, Executor]) -> None:
         self._pacer = pacer
-        self._lanes: dict[str, Lane] = {}
+        self._environment = environment
+        self._executors = executors
 
-    def play(self, order: BlockOrder) -> Played:
-        """Run one block; return once its window has passed and every request has an end.
+    def play(self, order: BlockOrder, share: Share = WHOLE) -> Played:
+        """Run one block, or a share of it; return once its window has passed and every request has an end.
 
-        OSError where the samples cannot be written.
+        ValueError for an order that cannot be run.
         """
-        lane = self._lane(order.url)
-        plan = _plan(order)
-        messages = [render(order.url, t.method, t.path, t.body) for t in plan.targets]
-        end: AsyncResult = AsyncResult()
+        name, because = choose(order)
+        whole = _plan(order)
+        plan, order = share.plan(whole), share.order(order)
         due_ns = [order.start_ns + offset for offset in plan.offsets_ns]
-        ledger = Ledger(due_ns, round(order.timeout_s * 1e9), lambda: end.set(None))
-        job = Job(ledger, messages, end.set_exception)
+        end: AsyncResult = AsyncResult()
+        block = Starting(
+            order=order,
+            plan=plan,
+            due_ns=due_ns,
+            environment=self._environment,
+            ended=lambda: end.set(None),
+            broke=end.set_exception,
+        )
+        under_way = self._executors[name].begin(block)
         cpu = CpuMeter()
-        reading = gevent.spawn(_read_cpu, cpu, order.start_ns)
+        beside = [
+            gevent.spawn(_every, _STRETCH_S, order.start_ns, cpu.read),
+            gevent.spawn(_every, _TICK_S, order.start_ns, under_way.tick),
+            gevent.spawn(_every, _FOLD_S, order.start_ns, lambda: under_way.fold(self._environment.stats)),
+        ]
         try:
-            self._pacer.run(due_ns, lambda i: lane.offer(job, i))
+            self._pacer.run(due_ns, under_way.fire)
             _sleep_until(order.start_ns + round(order.length_s * 1e9))
-            if due_ns:
-                end.wait(timeout=order.timeout_s + _OVERRUN_S)
-                if not end.ready():
-                    raise RuntimeError(f"{ledger.open} requests never ended")
-                end.get()
+            if due_ns or order.users:
+                _wait(end, order.timeout_s)
         finally:
-            reading.kill()
+            gevent.killall(beside)
+            under_way.end()
         cpu.read()
-        samples = ledger.samples([target.name for target in plan.targets])
-        np.save(order.samples, samples, allow_pickle=False)
-        return Played(samples, ledger, cpu, plan.sha256)
+        return self._played(under_way, cpu, whole, because)
 
-    def _lane(self, url: str) -> Lane:
-        if url not in self._lanes:
-            self._lanes[url] = lane_for(url)
-        return self._lanes[url]
+    def _played(self, under_way: UnderWay, cpu: CpuMeter, whole: Schedule, because: str) -> Played:
+        counted = under_way.fold(self._environment.stats)
+        return Played(
+            names=under_way.names(),
+            samples=under_way.samples(),
+            checks=replace(under_way.checks(cpu, counted), because=because),
+            schedule_sha256=whole.sha256,
+            planned=len(whole.offsets_ns),
+        )
 
 
 def _plan(order: BlockOrder) -> Schedule:
-    return schedule(
-        seed=order.seed,
-        rate=order.stages[0].rate,
-        length_s=order.length_s,
-        law=order.arrivals,
-        requests=order.requests,
-    )
+    if order.users:
+        return Schedule(offsets_ns=(), targets=(), sha256="")
+    return schedule(seed=order.seed, stages=order.stages, law=order.arrivals, requests=order.requests)
 
 
-def _read_cpu(cpu: CpuMeter, start_ns: int) -> None:
+def _wait(end: AsyncResult, timeout_s: float) -> None:
+    end.wait(timeout=timeout_s + _OVERRUN_S)
+    if not end.ready():
+        raise RuntimeError("some requests never ended")
+    end.get()
+
+
+def _every(seconds: float, start_ns: int, act: Callable[[], object]) -> None:
     _sleep_until(start_ns)
     while True:
-        cpu.read()
-        gevent.sleep(_STRETCH_S)
+        act()
+        gevent.sleep(seconds)
 
 
 def _sleep_until(moment_ns: int) -> None:

@@ -1,7 +1,7 @@
 """Which request is due when: pure, and the same on every machine for the same seed.
 
-Only ``random.Random.random`` is used, whose sequence Python guarantees across versions; the laws on top of
-it are written out here because those of the ``random`` module may change.
+Arrivals follow a rate that is given piece by piece: the k-th is due when so much of it has passed. For constant
+arrivals that is a whole number each time, for Poisson arrivals the sum of unit-exponential draws.
 """
 
 from __future__ import annotations
@@ -9,102 +9,157 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import random
-import re
-from bisect import bisect_right
-from collections.abc import Sequence
+import sys
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Literal
 
-from lab.model.scenario import Request
+from lab.driver.values import Draw, Headers, Target, child, pick
+from lab.model.scenario import Request, Stage
+
+__all__ = ["MOST_ARRIVALS", "Law", "Schedule", "Target", "arrivals", "pick", "schedule"]
 
 Law = Literal["poisson", "constant"]
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+MOST_ARRIVALS = 10_000_000
 _NS = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
-    """One request of the list, filled in. ``name`` is the index of its kind; ``body`` is JSON or empty."""
-
-    name: int
-    method: str
-    path: str
-    body: bytes = b""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """The request list of a block: nanoseconds after the block's start, and what to send then."""
+    """The request list of a block: nanoseconds after the block's start, and what to send then.
+
+    ``targets`` is empty where a locustfile decides what is sent. Equal lists have equal ``sha256``.
+    """
 
     offsets_ns: tuple[int, ...]
     targets: tuple[Target, ...]
     sha256: str
 
 
-def schedule(*, seed: int, rate: float, length_s: float, law: Law, requests: Sequence[Request]) -> Schedule:
-    """The list for one block. Moments and contents have child seeds of their own.
+def schedule(*, seed: int, stages: Sequence[Stage], law: Law, requests: Sequence[Request]) -> Schedule:
+    """The list for one block. Moments and contents have child seeds of their own; without ``requests`` there
+    are moments alone.
 
-    Raises ValueError where there is nothing to send: no request, no positive weight, no positive rate.
+    Raises ValueError for stages that cannot be planned (see ``arrivals``), for requests without any positive
+    weight, and for placeholders without values.
     """
-    offsets = arrivals(seed, rate, length_s, law)
-    targets = pick(seed, requests, len(offsets))
+    offsets = arrivals(seed, stages, law)
+    targets = pick(seed, requests, len(offsets)) if requests else ()
     return Schedule(offsets_ns=offsets, targets=targets, sha256=_digest(offsets, targets))
 
 
-def arrivals(seed: int, rate: float, length_s: float, law: Law) -> tuple[int, ...]:
-    """Sorted offsets in nanoseconds in [0, length). ``rate`` is per second; constant arrivals start at 0."""
-    if not (rate > 0 and math.isfinite(rate) and length_s > 0 and math.isfinite(length_s)):
-        raise ValueError(f"cannot plan arrivals at {rate}/s for {length_s} s: both must be above zero")
-    end = round(length_s * _NS)
+def arrivals(seed: int, stages: Sequence[Stage], law: Law) -> tuple[int, ...]:
+    """Sorted offsets in nanoseconds in [0, length of all stages). Constant arrivals start with the first moment
+    of a rate above 0, and keep their distance across the borders of stages.
+
+    A stage may have the rate 0, and chance may leave a block empty. ValueError where nothing could ever be due,
+    for rates and lengths that are none, and for more than ``MOST_ARRIVALS``.
+    """
+    _check(stages)
+    stretches = _stretches(stages)
     if law == "constant":
-        return tuple(at for k in range(math.ceil(rate * length_s) + 1) if (at := int(k * _NS / rate)) < end)
-    uniform = _child(seed, "arrivals").random
-    offsets: list[int] = []
-    at = 0
-    while True:
-        at += round(-math.log(1.0 - uniform()) * _NS / rate)
-        if at >= end:
-            return tuple(offsets)
-        offsets.append(at)
+        return tuple(_constant(stretches))
+    return tuple(_poisson(stretches, child(seed, "arrivals").random))
 
 
-def pick(seed: int, requests: Sequence[Request], count: int) -> tuple[Target, ...]:
-    """``count`` requests drawn by weight, their placeholders drawn by ``values``."""
-    bounds = list(accumulate(request.weight for request in requests))
-    if not bounds or bounds[-1] <= 0 or any(request.weight < 0 for request in requests):
-        raise ValueError("the load needs a request of positive weight, and none of negative weight")
-    draw = _child(seed, "requests")
-    bodies = [_body(request) for request in requests]
-    targets = []
-    for _ in range(count):
-        name = min(bisect_right(bounds, draw.random() * bounds[-1]), len(bounds) - 1)
-        path = _fill(requests[name], draw)
-        targets.append(Target(name=name, method=requests[name].method, path=path, body=bodies[name]))
-    return tuple(targets)
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A stage in the block's nanoseconds: ``rate`` at its start, and how much it gains each second."""
+
+    start: int
+    end: int
+    rate: float
+    slope: float
+
+    def rate_at(self, at: int) -> float:
+        return max(0.0, self.rate + self.slope * ((at - self.start) / _NS))
+
+    def arrivals_from(self, at: int) -> float:
+        """How many are due from a moment to the end, on average."""
+        return (self.rate_at(at) + self.rate_at(self.end)) / 2 * ((self.end - at) / _NS)
 
 
-def _fill(request: Request, draw: random.Random) -> str:
-    values: dict[str, int] = {}
-    for placeholder in sorted(request.values):
-        low, high = request.values[placeholder].uniform or (0, 0)
-        values[placeholder] = low + int(draw.random() * (high - low + 1))
-    return _PLACEHOLDER.sub(lambda found: str(values.get(found[1], found[0])), request.path)
+def _wait_ns(rate: float, slope: float, due: float) -> float:
+    """Nanoseconds until ``due`` arrivals have passed from a moment of this rate; infinite where that is never."""
+    if not slope:
+        return due * _NS / rate if rate else math.inf
+    square = rate * rate + 2 * slope * due
+    if square < 0 or (slope < 0 and not rate):
+        return math.inf  # the rate has fallen to zero by then
+    if not due:
+        return 0.0
+    root = rate + math.sqrt(square)
+    return 2 * due * _NS / root if root else math.inf  # a slope may be too small for a square
 
 
-def _body(request: Request) -> bytes:
-    return b"" if request.body is None else json.dumps(request.body, separators=(",", ":")).encode()
+def _constant(stretches: Sequence[_Stretch]) -> Iterator[int]:
+    k, passed = 0, 0.0
+    for one in stretches:
+        while True:
+            wait_ns = _wait_ns(one.rate, one.slope, max(0.0, k - passed))
+            if not wait_ns < one.end - one.start:
+                break
+            yield one.start + int(wait_ns)
+            k += 1
+        passed += one.arrivals_from(one.start)
 
 
-def _child(seed: int, purpose: str) -> random.Random:
-    return random.Random(int.from_bytes(hashlib.sha256(f"{seed}:{purpose}".encode()).digest(), "big"))
+def _poisson(stretches: Sequence[_Stretch], draw: Draw) -> Iterator[int]:
+    log = math.log
+    due = -log(1.0 - draw())
+    for one in stretches:
+        at, end, slope = one.start, one.end, one.slope
+        while True:
+            rate = one.rate_at(at) if slope else one.rate
+            wait_ns = _wait_ns(rate, slope, due)
+            if not wait_ns < end - at or (following := at + round(wait_ns)) >= end:
+                break
+            at = following
+            yield at
+            due = -log(1.0 - draw())
+        due = max(0.0, due - one.arrivals_from(at))
+
+
+def _stretches(stages: Sequence[Stage]) -> list[_Stretch]:
+    found, start, passed_s = [], 0, 0.0
+    for stage in stages:
+        passed_s += stage.length
+        end = round(passed_s * _NS)
+        slope = 0.0 if stage.to is None else (stage.to - stage.rate) / stage.length
+        found.append(_Stretch(start, end, stage.rate, slope))
+        start = end
+    return found
+
+
+def _check(stages: Sequence[Stage]) -> None:
+    for stage in stages:
+        rates = [stage.rate] if stage.to is None else [stage.rate, stage.to]
+        if not all(rate >= 0 and math.isfinite(rate) for rate in rates):
+            ramp = " to ".join(f"{rate:g}/s" for rate in rates)
+            raise ValueError(f"cannot plan arrivals at {ramp}: a rate is a number, 0 or more")
+        if not (stage.length > 0 and math.isfinite(stage.length)):
+            raise ValueError(f"cannot plan a stage of {stage.length:g} s: it lasts longer than 0")
+    expected = sum(stage.arrivals for stage in stages)
+    if not expected > 0:
+        raise ValueError("cannot plan a load in which nothing is ever due: one stage needs a rate above 0")
+    if expected > MOST_ARRIVALS:
+        raise ValueError(f"cannot plan {expected:,.0f} arrivals in one block: {MOST_ARRIVALS:,} are the most")
 
 
 def _digest(offsets: Sequence[int], targets: Sequence[Target]) -> str:
-    lines = (
-        f"{at} {target.method} {target.path} ".encode() + target.body + b"\n"
-        for at, target in zip(offsets, targets, strict=True)
-    )
-    return hashlib.sha256(b"".join(lines)).hexdigest()
+    """Over the moments, over each distinct target in the order of first use, and over which was used when."""
+    numbers: dict[Target, int] = {}
+    uses = array("q", [numbers.setdefault(target, len(numbers)) for target in targets])
+    moments = array("q", offsets)
+    if sys.byteorder == "big":
+        uses.byteswap()
+        moments.byteswap()
+    digest = hashlib.sha256(moments)
+    heads: dict[Headers, str] = {}
+    for name, method, path, headers, body in numbers:
+        head = heads.get(headers) or heads.setdefault(headers, json.dumps(headers))
+        digest.update(f"{name} {method} {path} {head} {len(body)}\n".encode() + body)
+    digest.update(uses)
+    return digest.hexdigest()

@@ -10,11 +10,12 @@ from typing import Literal
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from lab.model.load import SAMPLE, BlockLoad, BlockOrder, Failure, GeneratorChecks, Samples
+from lab.model.histogram import Histogram
+from lab.model.load import SAMPLE, BlockLoad, BlockOrder, Executor, Failure, GeneratorChecks, Samples
 
 __all__ = [
-    "ORDERS", "SAMPLE", "WORDS", "BlockDone", "BlockFailed", "BlockLoad", "BlockOrder", "DriverReady", "Failure",
-    "GeneratorChecks", "Samples", "Word",
+    "ORDERS", "SAMPLE", "WORDS", "BlockDone", "BlockFailed", "BlockLoad", "BlockOrder", "DriverListens",
+    "DriverReady", "Executor", "Failure", "GeneratorChecks", "Samples", "Word",
 ]  # fmt: skip
 
 _STRICT = ConfigDict(extra="forbid")
@@ -24,7 +25,10 @@ Scheduling = Literal["realtime", "raised", "ordinary"]
 
 @checked_dataclass(frozen=True, config=_STRICT, kw_only=True)
 class DriverReady:
-    """The driver's first word. ``import_s``: start and imports; ``start_s``: then to Locust's first user."""
+    """The driver takes orders. ``import_s``: start and imports; ``start_s``: then to Locust's first user.
+
+    With workers, the timer and the scheduling are the worst of theirs.
+    """
 
     pid: int
     locust: str
@@ -32,6 +36,16 @@ class DriverReady:
     start_s: float
     precise_timer: bool
     scheduling: Scheduling
+    workers: int = 1
+
+
+@checked_dataclass(frozen=True, config=_STRICT, kw_only=True)
+class DriverListens:
+    """The first word of a driver with workers, before they are there: where others can join (HOST:PORT), and the
+    process ids of those on this machine."""
+
+    master: str
+    pids: tuple[int, ...]
 
 
 @checked_dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -42,6 +56,8 @@ class BlockDone:
     names: tuple[str, ...]
     checks: GeneratorChecks
     schedule_sha256: str
+    response: Histogram
+    service: Histogram
 
 
 @checked_dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -53,7 +69,7 @@ class BlockFailed:
     trace: str
 
 
-Word = DriverReady | BlockDone | BlockFailed
+Word = DriverListens | DriverReady | BlockDone | BlockFailed
 
 ORDERS: TypeAdapter[BlockOrder] = TypeAdapter(BlockOrder)
-WORDS: TypeAdapter[DriverReady | BlockDone | BlockFailed] = TypeAdapter(Word)
+WORDS: TypeAdapter[DriverListens | DriverReady | BlockDone | BlockFailed] = TypeAdapter(Word)

@@ -19,7 +19,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lab.errors import EnvironmentFailed
 from lab.driver.words import (
     ORDERS,
     SAMPLE,
@@ -28,19 +27,25 @@ from lab.driver.words import (
     BlockFailed,
     BlockLoad,
     BlockOrder,
+    DriverListens,
     DriverReady,
     Failure,
     GeneratorChecks,
     Samples,
     Word,
 )
+from lab.errors import EnvironmentFailed
+from lab.model.load import ALONE, Sharing
 
 __all__ = [
     "SAMPLE", "BlockLoad", "BlockOrder", "DriverReady", "Failure", "GeneratorChecks", "Open", "Samples",
 ]  # fmt: skip
 
 LEAD_S = 0.05
+SHARED_LEAD_S = 0.15  # an order goes on to the workers
 LEAD_OF_ARRIVAL_S = 15e-6
+START_S = 30.0
+JOIN_S = 120.0  # for people to start workers on other machines
 _LOG_LINES = 15
 
 
@@ -49,8 +54,22 @@ class Open:
 
     kind: ClassVar[str] = "open"
 
-    def __init__(self, folder: Path, *, own: Callable[[Mapping[str, Any]], None]) -> None:
-        """Start the driver; it logs to ``folder/logs/load.log`` and is ready about a second later."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        own: Callable[[Mapping[str, Any]], None],
+        workers: int = 0,
+        join: int = 0,
+        bind: str = ALONE.bind,
+    ) -> None:
+        """Start the driver; it logs to ``folder/logs/load.log`` and is ready about a second later.
+
+        With workers (see ``Sharing``) it is their master; ``listening`` tells where others can join.
+        """
+        self._own = own
+        self._sharing = Sharing(workers=workers, join=join, bind=bind)
+        self._listens: DriverListens | None = None
         self._log = folder / "logs" / "load.log"
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._pending: BlockOrder | None = None
@@ -59,7 +78,14 @@ class Open:
         with self._log.open("ab") as log:
             # A session of its own: Ctrl-C is for the lab, which then closes this one in order.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "lab.driver", str(time.monotonic_ns())],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "lab.driver",
+                    str(time.monotonic_ns()),
+                    *_arguments(self._sharing),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -73,18 +99,35 @@ class Open:
     def pid(self) -> int:
         return self._process.pid
 
-    def ready(self, deadline_s: float = 20.0) -> DriverReady:
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """The worker processes on this machine, once ``listening`` or ``ready`` has returned."""
+        return self._listens.pids if self._listens is not None else ()
+
+    def listening(self, deadline_s: float = START_S) -> str:
+        """Wait until workers can join; where they can (HOST:PORT). Empty where nobody shares this load."""
+        if self._sharing.total and self._listens is None:
+            word = self._next(deadline_s, "start")
+            if not isinstance(word, DriverListens):
+                raise self._not_started(word)
+            self._listens = word
+            for pid in word.pids:
+                self._own({"process": pid})
+        return self._listens.master if self._listens is not None else ""
+
+    def ready(self, deadline_s: float | None = None) -> DriverReady:
         """Wait until the driver takes orders. Calling it is optional: earlier orders wait in the pipe."""
         if self._ready is None:
-            word = self._next(deadline_s, "start")
+            self.listening()
+            word = self._next(deadline_s or START_S + (JOIN_S if self._sharing.join else 0), "start")
             if not isinstance(word, DriverReady):
-                raise self._failed("the load driver did not start", self._tail())
+                raise self._not_started(word)
             self._ready = word
         return self._ready
 
     def lead_s(self, arrivals: float) -> float:
         """Seconds between an order of so many arrivals and its start, so that its plan is made by then."""
-        return LEAD_S + LEAD_OF_ARRIVAL_S * arrivals
+        return (SHARED_LEAD_S if self._sharing.total else LEAD_S) + LEAD_OF_ARRIVAL_S * arrivals
 
     def begin(self, order: BlockOrder) -> None:
         """Hand over a block; returns at once. The driver starts it at ``order.start_ns``."""
@@ -120,6 +163,8 @@ class Open:
             names=word.names,
             checks=word.checks,
             schedule_sha256=word.schedule_sha256,
+            response=word.response,
+            service=word.service,
         )
 
     def close(self) -> None:
@@ -143,7 +188,7 @@ class Open:
     def _word_of(self, n: int, deadline: float) -> BlockDone | BlockFailed:
         while True:
             word = self._next(deadline - time.monotonic(), f"finish block {n}")
-            if not isinstance(word, DriverReady) and word.n == n:
+            if isinstance(word, BlockDone | BlockFailed) and word.n == n:
                 return word  # any other is the late end of a block that was given up
 
     def _next(self, deadline_s: float, what: str) -> Word:
@@ -158,12 +203,25 @@ class Open:
             raise self._failed(f"the load driver ended by itself (status {status})", self._tail())
         return word
 
+    def _not_started(self, word: Word) -> EnvironmentFailed:
+        why = word.why if isinstance(word, BlockFailed) else self._tail()
+        return self._failed("the load driver did not start", why)
+
     def _failed(self, what: str, why: str) -> EnvironmentFailed:
         return EnvironmentFailed(what, where=str(self._log), why=why, do="read the log; then run it again")
 
     def _tail(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
         return "\n".join(lines) or "its log is empty"
+
+
+def _arguments(sharing: Sharing) -> list[str]:
+    if not sharing.total:
+        return []
+    wait_s = JOIN_S if sharing.join else START_S
+    return [
+        f"--workers={sharing.workers}", f"--join={sharing.join}", f"--listen={sharing.bind}", f"--wait={wait_s}",
+    ]  # fmt: skip
 
 
 def _read_samples(path: Path) -> Samples:

@@ -6,7 +6,7 @@ machine share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import Literal, Protocol
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from lab.model.histogram import Histogram
 from lab.model.scenario import Arrivals, Request, Stage
 
 _STRICT = ConfigDict(extra="forbid")
@@ -45,7 +46,9 @@ class Failure(IntEnum):
     RESET = 2  # the connection ended before the answer was complete
     TIMEOUT = 3  # no complete answer within the time-out after the due moment
     PROTOCOL = 4  # what came back is not HTTP
-    STATUS = 5  # answered with a status that was not expected: 400 or above, unless the request says otherwise
+    STATUS = (
+        5  # answered with a status that was not expected: 400 or above, unless the request says otherwise
+    )
     LOCAL = 6  # this machine had no port, descriptor or memory left: no fault of the app
     UNREACHABLE = 7  # no way to the host, or no such name
     CONTENT = 8  # answered in full, without the text that was expected in it
@@ -136,14 +139,37 @@ class GeneratorChecks:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sharing:
+    """Who makes the requests: one process, or ``workers`` of this machine and ``join`` from elsewhere, which find
+    the run at ``bind`` (HOST:PORT; port 0: a free one)."""
+
+    workers: int = 0
+    join: int = 0
+    bind: str = "127.0.0.1:0"
+
+    @property
+    def total(self) -> int:
+        return self.workers + self.join
+
+
+ALONE = Sharing()
+
+
+@dataclass(frozen=True, kw_only=True)
 class BlockLoad:
-    """The load of one block as it happened. ``samples`` has the dtype ``SAMPLE``."""
+    """The load of one block as it happened. ``samples`` has the dtype ``SAMPLE``.
+
+    ``response`` counts every request from its due moment, ``service`` those that were sent from their send, as
+    the generator added them up: where workers shared the load, each counted its own.
+    """
 
     n: int
     samples: Samples
     names: tuple[str, ...]
     checks: GeneratorChecks
     schedule_sha256: str
+    response: Histogram = field(default_factory=Histogram)
+    service: Histogram = field(default_factory=Histogram)
 
     @property
     def latency_s(self) -> npt.NDArray[np.float64]:

@@ -29,11 +29,32 @@ class Machine:
 
 
 @dataclass(frozen=True, config=_ON_DISK, kw_only=True)
+class Generator:
+    """What the load generator can do on this machine, measured before the run against a server that does
+    nothing.
+
+    ``ceiling_per_s`` is how many requests a second all its ``workers`` together can make with all of a core
+    each. The floor is what the latency of an app that takes no time would be read as, at a low rate;
+    ``schedule_error_p99_ms`` how late requests left there. ``share_of_ceiling`` is what the run's highest
+    rate asks of it, None in a closed run, which has no rate.
+    """
+
+    executor: str
+    ceiling_per_s: float
+    floor_p50_ms: float
+    floor_p99_ms: float
+    schedule_error_p99_ms: float
+    share_of_ceiling: float | None = None
+    workers: int = 1
+
+
+@dataclass(frozen=True, config=_ON_DISK, kw_only=True)
 class RunInfo:
     """What is known of a run beside its plan. Schema ``lab.run/1``.
 
     ``started`` is UTC in ISO 8601; ``load_s`` the seconds of load, ``wall_s`` the seconds in all;
-    ``exit`` the exit code; ``again`` the command that runs the same experiment once more.
+    ``exit`` the exit code; ``again`` the command that runs the same experiment once more. ``generator`` is None
+    in a run that ended before it was calibrated.
     """
 
     run: str
@@ -48,6 +69,7 @@ class RunInfo:
     exit: int = 0
     warnings: tuple[str, ...] = ()
     again: str = ""
+    generator: Generator | None = None
     schema: str = "lab.run/1"
 
 

@@ -9,12 +9,17 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from lab.model.scenario import State
+from lab.model.scenario import Stage, State
 
 _ON_DISK = ConfigDict(extra="forbid")
 
 Role = Literal["healthy", "problem", "placebo", "fix", "calm"]
 Phase = Literal["slot", "tail", "closing"]
+
+Disturbance = Literal[
+    "stall", "steal", "cpu", "late", "unsent", "connections", "own-delay", "dropped", "sums", "workers"
+]
+"""The validity rule that a block broke: by the machine (stall, steal) or by the load generator."""
 
 
 @dataclass(frozen=True, config=_ON_DISK, kw_only=True)
@@ -89,7 +94,12 @@ class Group:
 
 @dataclass(frozen=True, config=_ON_DISK, kw_only=True)
 class BlockPlan:
-    """Length and load of one block, in seconds and requests per second."""
+    """Length and load of one block, in seconds and requests per second.
+
+    ``rate`` is the mean; ``stages`` is empty where it is the same all the time. ``users`` above 0 is the
+    closed model, at a rate of 0.0. ``locustfile`` is a path from where the run was planned, and
+    ``user_classes`` those of its classes that take part (empty: all).
+    """
 
     length_s: float
     gap_s: float
@@ -99,6 +109,15 @@ class BlockPlan:
     timeout_s: float
     warm_up_s: float
     arrivals_seed: int
+    stages: tuple[Stage, ...] = ()
+    users: int = 0
+    locustfile: str | None = None
+    user_classes: tuple[str, ...] = ()
+
+    def stages_for(self, length_s: float, rate: float) -> tuple[Stage, ...]:
+        """The planned stages for a block as planned; for any other length or rate a single one."""
+        as_planned = length_s == self.length_s and rate == self.rate
+        return self.stages if self.stages and as_planned else (Stage(rate=rate, length=length_s),)
 
 
 @dataclass(frozen=True, config=_ON_DISK, kw_only=True)
@@ -133,6 +152,10 @@ class Block:
     ``slot`` counts the planned slots of the group; a disturbed slot is run again with the same ``slot``
     and the next ``attempt``. ``values`` holds the measures by name, None where absent. ``shown`` holds
     numbers for people (p50_ms, p95_ms, p99_ms, max_ms, errors, requests, ...); the judge never reads it.
+
+    ``rules`` are the validity rules behind ``reasons``, in the same order. ``void`` says what broke the load
+    generator in this block: then no verdict of the run counts. ``closing`` stands for all load outside of
+    slots and tails (warm-up, evidence, the last stretch), which is kept only where it made the run void.
     """
 
     n: int
@@ -147,6 +170,8 @@ class Block:
     attempt: int = 1
     disturbed: bool = False
     reasons: tuple[str, ...] = ()
+    rules: tuple[Disturbance, ...] = ()
+    void: str = ""
     values: Mapping[str, float | None] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)  # asked, sent, done, failed, events
     shown: Mapping[str, float | None] = field(default_factory=dict)

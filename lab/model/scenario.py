@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal
 
@@ -15,6 +16,8 @@ STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 ON_DISK = ConfigDict(extra="forbid")
 
 METHODS = ("get", "post", "put", "patch", "delete")
+PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+"""``{name}`` in a text of a request. Braces around anything else are text."""
 
 Service = Literal["postgres", "redis"]
 State = Literal[
@@ -110,15 +113,45 @@ class Stage:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
-class Load:
-    """Open-model load of one block: requests are due at planned moments, whatever the app does."""
+class WrittenStage(Stage):
+    """A stage as a person writes it, with units: ``{rate: 50/s, to: 200/s, length: 300ms}``."""
 
     rate: PerSecond
-    requests: tuple[Request, ...]
+    length: Seconds
+    to: PerSecond | None = None
+
+
+def mean_rate(stages: Sequence[Stage]) -> float:
+    """Requests per second over all stages; 0.0 where they have no length."""
+    length = sum(stage.length for stage in stages)
+    return sum(stage.arrivals for stage in stages) / length if length > 0 else 0.0
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Load:
+    """The load of one block: planned moments, whatever the app does, at one ``rate`` or in ``stages``.
+
+    With stages, ``rate`` is their mean. ``users`` is the closed model instead: so many users, each of whom
+    waits for an answer before asking again; then ``rate`` is 0.0, for it is the app that sets it.
+
+    What is asked are the ``requests``, or the journeys of a ``locustfile`` (its path from the folder of the
+    scenario's file): of those of its user classes that ``classes`` names, else of all.
+    """
+
+    rate: PerSecond = 0.0
+    stages: tuple[WrittenStage, ...] = ()
+    users: int = 0
+    requests: tuple[Request, ...] = ()
+    locustfile: str | None = None
+    classes: tuple[str, ...] = ()
     block: Seconds
     arrivals: Arrivals = "poisson"
     timeout: Seconds = 2.0
     warm_up: Seconds = 2.0
+
+    def __post_init__(self) -> None:
+        if self.stages:
+            object.__setattr__(self, "rate", mean_rate(self.stages))
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -219,9 +252,13 @@ class Scenario:
 
 
 __all__ = [
+    "METHODS",
+    "PLACEHOLDER",
     "STRICT",
+    "Arrivals",
     "Closing",
     "EvidenceUse",
+    "Expect",
     "FaultUse",
     "FixUse",
     "Load",
@@ -232,5 +269,9 @@ __all__ = [
     "Service",
     "Share",
     "StackNeeds",
+    "Stage",
     "State",
+    "Values",
+    "WrittenStage",
+    "mean_rate",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from lab.model.report import Curve, Machine, Report
+from lab.model.report import Curve, Generator, Machine, Report
 from lab.model.run import Block, MeasureSpec, Verdict
 
 _STRICT = ConfigDict(extra="forbid")
@@ -35,6 +35,7 @@ class RunReport:
     ``verdicts`` holds the placebo under the fix ``placebo``. ``report`` is the path of the HTML report.
     ``void`` says why no verdict was possible, where none was. ``recovery_s`` tells, by arm, how long answers
     went on failing after the standing fault was healed under load; empty where the scenario does not ask.
+    ``generator`` is what the load generator could do there; None where the run ended before that was known.
     """
 
     schema: str
@@ -59,6 +60,7 @@ class RunReport:
     blocks: tuple[Block, ...]
     versions: Mapping[str, str]
     machine: Machine
+    generator: Generator | None = None
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -101,6 +103,7 @@ def as_json(report: Report) -> dict[str, Any]:
         blocks=report.blocks,
         versions=info.versions,
         machine=info.machine,
+        generator=info.generator,
     )
     plain: dict[str, Any] = json.loads(_adapter().dump_json(found))
     return plain

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from lab.model.report import Report
+from lab.model.report import Generator, Report
+from lab.model.run import BlockPlan
 from lab.report import numbers
 from lab.report.arms import Look
 
@@ -34,17 +35,34 @@ def design(report: Report) -> tuple[Fact, ...]:
     plan, block = report.plan, report.plan.block
     judged = [b for b in report.blocks if b.phase != "closing"]
     disturbed = sum(b.disturbed for b in judged)
-    arrivals = "at random moments (Poisson)" if block.arrivals == "poisson" else "at even distances"
     strata = f"shuffled rounds of {plan.design.per_stratum} blocks an arm, order drawn from the seed"
     return (
         Fact("Arms", f"{len(plan.arms)}, each an app with servers of its own"),
         Fact("Order", strata),
         Fact("Blocks", f"{len(judged)} of {block.length_s:g} s with {block.gap_s:g} s between them"),
         Fact("Disturbed", _counted(disturbed)),
-        Fact("Load", f"{block.rate:g} requests a second, {arrivals}, whatever the app does"),
-        Fact("Latency", "counts from the moment a request was due, so a stalled app cannot hide requests"),
+        *_load(block),
         Fact("Time-out", f"{block.timeout_s:g} s; an unanswered request counts as failed"),
         Fact("Seed", str(plan.seed)),
+    )
+
+
+def _load(block: BlockPlan) -> tuple[Fact, Fact]:
+    if block.users:
+        return (
+            Fact(
+                "Load", f"{block.users} users who each wait for their answer before they ask again (closed)"
+            ),
+            Fact(
+                "Latency", "counts from when a user asked, so a stalled app hides the requests it prevented"
+            ),
+        )
+    what = "journeys of users" if block.locustfile is not None else "requests"
+    arrivals = "at random moments (Poisson)" if block.arrivals == "poisson" else "at even distances"
+    stages = f" on average in {len(block.stages)} stages" if block.stages else ""
+    return (
+        Fact("Load", f"{block.rate:g} {what} a second{stages}, {arrivals}, whatever the app does"),
+        Fact("Latency", "counts from the moment a request was due, so a stalled app cannot hide requests"),
     )
 
 
@@ -113,6 +131,26 @@ def faults(report: Report, looks: dict[str, Look]) -> tuple[FaultRow, ...]:
     )
 
 
+def _generator(found: Generator | None) -> tuple[Fact, ...]:
+    """What the load generator could do there, and how much of it the run asked for."""
+    if found is None:
+        return ()
+    asked = (
+        ""
+        if found.share_of_ceiling is None
+        else f", this run asked for {numbers.share(found.share_of_ceiling)}"
+    )
+    workers = f" in {found.workers} processes" if found.workers > 1 else ""
+    return (
+        Fact(
+            "Load generator",
+            f"{found.executor}{workers}, could make {found.ceiling_per_s:,.0f} requests a second here{asked}; "
+            f"reads {numbers.milliseconds(found.floor_p50_ms)} (p99 {numbers.milliseconds(found.floor_p99_ms)}) "
+            "where an app takes no time",
+        ),
+    )
+
+
 def environment(report: Report) -> tuple[Fact, ...]:
     """Where the numbers come from; two runs compare only where these agree."""
     info, machine = report.info, report.info.machine
@@ -126,6 +164,7 @@ def environment(report: Report) -> tuple[Fact, ...]:
             f"{machine.cores} cores{f' ({machine.cpu})' if machine.cpu else ''}, {memory} of memory",
         ),
         Fact("System", f"{machine.kernel}, Python {machine.python}"),
+        *_generator(info.generator),
         Fact("Run", info.run),
         Fact("Scenario", f"{report.plan.scenario}, SHA-256 {report.plan.scenario_sha256[:12]}…"),
     )

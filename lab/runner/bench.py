@@ -7,18 +7,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from lab.errors import EnvironmentFailed
 from lab.heartbeat import Cpu, Heartbeat, steal_share
 from lab.model.kinds import Kinds
 from lab.model.load import BlockLoad, BlockOrder, Load
-from lab.model.run import Plan
-from lab.model.scenario import FaultUse, Measure, Scenario, Stage
+from lab.model.run import Disturbance, Plan
+from lab.model.scenario import FaultUse, Measure, Scenario
 from lab.model.stack import CounterProbe
 from lab.runner.arms import LiveArm, fault_on
 from lab.runner.clock import Clock
 from lab.runner.quiet import Quiet
 from lab.runner.readings import Reading
-from lab.runner.validity import Surroundings, disturbances, schedule_error_s
+from lab.runner.validity import around, breaches, connections_for, fatal, peak_rate
 from lab.store import RunFolder
 
 DRAIN_SLACK_S = 10.0
@@ -29,13 +31,27 @@ SPIN = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One block as it happened: its reading, and what disturbed it."""
+    """One block as it happened: its reading, and what disturbed it: the rules it broke, each with a reason.
+
+    ``void`` says what broke the load generator for good.
+    """
 
     n: int
     start_ns: int
+    length_s: float
     reading: Reading
     reasons: tuple[str, ...]
+    rules: tuple[Disturbance, ...] = ()
+    void: str = ""
     spin_ms: float
+
+
+@dataclass
+class GeneratorLost(EnvironmentFailed):
+    """The load generator broke in this block: no verdict can follow from the run."""
+
+    arm: LiveArm = field(kw_only=True)
+    outcome: Outcome = field(kw_only=True)
 
 
 @dataclass
@@ -69,6 +85,8 @@ class Bench:
     ) -> Outcome:
         """One block: gap, counters, load with each-block faults, drain, counters.
 
+        GeneratorLost where the load generator broke in it.
+
         ``during`` is called with the start of the block while the load is on (actions, evidence);
         ``recurring`` has each-block faults come back until it returns, so that evidence can see them.
         """
@@ -78,10 +96,14 @@ class Bench:
         before = self._counters(one)
         cpu = Cpu.read()
         rate = rate or self.plan.block.rate
-        start_ns = max(self.ended_ns + int(gap_s * 1e9), self.clock.now_ns() + int(self.load.lead_s(length_s * rate) * 1e9))
+        start_ns = max(
+            self.ended_ns + int(gap_s * 1e9),
+            self.clock.now_ns() + int(self.load.lead_s(length_s * rate) * 1e9),
+        )
         self.blocks += 1
         self.events = {}
-        self.load.begin(self._order(one, start_ns, length_s, rate))
+        order = self._order(one, start_ns, length_s, rate)
+        self.load.begin(order)
         with ExitStack() as faults:
             if recurring:
                 faults.enter_context(self._recurring_faults(one))
@@ -93,22 +115,34 @@ class Bench:
         load = self.load.finish(self.plan.block.timeout_s + DRAIN_SLACK_S)
         self.ended_ns = self.clock.now_ns()
         self.load_s += length_s
-        around = Surroundings(
-            schedule_error_s=schedule_error_s(load),
-            overshoot_s=self.heartbeat.worst_between(start_ns, start_ns + int(length_s * 1e9)),
-            steal=steal_share(cpu, Cpu.read()),
+        broken = self._broken(order, load, steal_share(cpu, Cpu.read()))
+        reading = Reading(load=load, counters=self._since(before, one), events=dict(self.events))
+        one.freeze()
+        outcome = Outcome(
+            n=self.blocks,
+            start_ns=start_ns,
+            length_s=length_s,
+            reading=reading,
+            reasons=tuple(said for _, said in broken),
+            rules=tuple(rule for rule, _ in broken),
+            void=fatal(load.checks),
+            spin_ms=spin_ms,
+        )
+        return _unless_lost(one, outcome)
+
+    def _broken(
+        self, order: BlockOrder, load: BlockLoad, steal: float
+    ) -> tuple[tuple[Disturbance, str], ...]:
+        end_ns = order.start_ns + int(order.length_s * 1e9)
+        beside = around(
+            order,
+            load,
+            overshoot_s=self.heartbeat.worst_between(order.start_ns, end_ns),
+            steal=steal,
             healthy_p50_s=self.healthy_p50_s,
             time_limit_s=time_limit_s(self.scenario),
         )
-        reading = Reading(load=load, counters=self._since(before, one), events=dict(self.events))
-        one.freeze()
-        return Outcome(
-            n=self.blocks,
-            start_ns=start_ns,
-            reading=reading,
-            reasons=disturbances(load.checks, around),
-            spin_ms=spin_ms,
-        )
+        return breaches(load.checks, beside)
 
     def _order(self, one: LiveArm, start_ns: int, length_s: float, rate: float) -> BlockOrder:
         block = self.plan.block
@@ -116,12 +150,16 @@ class Bench:
             n=self.blocks,
             url=one.running.url,
             start_ns=start_ns,
-            stages=(Stage(rate=rate, length=length_s),),
+            stages=block.stages_for(length_s, rate),
             arrivals=block.arrivals,
             seed=block.arrivals_seed,
             timeout_s=block.timeout_s,
             requests=self.scenario.load.requests,
             samples=self.folder.samples_path(self.blocks).resolve(),
+            locustfile=None if block.locustfile is None else Path(block.locustfile).resolve(),
+            user_classes=block.user_classes,
+            connections=connections_for(peak_rate(block.stages) or block.rate, block.timeout_s),
+            users=0 if rate else block.users,  # closed load has no rate; only its first gentle requests do
         )
 
     def _each_block_faults(self, one: LiveArm, start_ns: int, faults: ExitStack) -> None:
@@ -173,6 +211,19 @@ class Bench:
         """
         self.run(one, PRIME_S, 0.0, faulty=False, rate=PRIME_RATE)
         return self.run(one, self.plan.block.warm_up_s, 0.0, faulty=False).reading.load
+
+
+def _unless_lost(one: LiveArm, outcome: Outcome) -> Outcome:
+    if not outcome.void:
+        return outcome
+    raise GeneratorLost(
+        outcome.void,
+        where=f"block {outcome.n}, arm {one.name}",
+        why="the load of the others is not the load that was planned, so the run is void",
+        do="see logs/load.log in the run folder; is this machine out of memory? then run it again",
+        arm=one,
+        outcome=outcome,
+    )
 
 
 def time_limit_s(scenario: Scenario) -> float:

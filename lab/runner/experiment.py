@@ -13,7 +13,7 @@ from lab.model.run import Block, Group, Judgement, Phase, Plan
 from lab.model.scenario import Measure, Scenario
 from lab.model.stack import RunContext, Stack
 from lab.runner.arms import LiveArm, arms_up
-from lab.runner.bench import Bench, Outcome
+from lab.runner.bench import Bench, GeneratorLost, Outcome
 from lab.runner.progress import Progress
 from lab.runner.readings import shown, value_of
 from lab.runner.stages import Stages
@@ -43,6 +43,14 @@ class Experiment:
         self.began_ns = self.bench.clock.now_ns()
 
     def run(self) -> Judgement:
+        """GeneratorLost, its block on disk, where the load generator broke: the run is void then."""
+        try:
+            return self._run()
+        except GeneratorLost as lost:
+            self._keep(lost.arm, lost.outcome, "closing", self.plan.design.looks[-1], 0, 1)
+            raise
+
+    def _run(self) -> Judgement:
         stages = Stages(self.plan, self.scenario, self.folder, self.bench, self.progress)
         for group in self.plan.groups:
             arms = [self.plan.arm(name) for name in group.arms]
@@ -121,10 +129,12 @@ class Experiment:
             role=one.arm.role,
             phase=phase,
             start_ns=outcome.start_ns,
-            length_s=self.plan.block.length_s,
+            length_s=outcome.length_s,
             attempt=attempt,
             disturbed=bool(outcome.reasons),
             reasons=outcome.reasons,
+            rules=outcome.rules,
+            void=outcome.void,
             values={m.name: value_of(m, outcome.reading) for m in self._measures()},
             counts={
                 "asked": load.checks.asked,

@@ -15,13 +15,15 @@ from lab.errors import Exit, LabError
 from lab.heartbeat import Heartbeat
 from lab.loads.open import Open
 from lab.model.kinds import Kinds
-from lab.model.report import RunInfo
+from lab.model.load import ALONE, Sharing
+from lab.model.report import Generator, RunInfo
 from lab.model.run import Judgement, Plan
 from lab.model.scenario import Scenario
 from lab.model.stack import RunContext, Stack
 from lab.plan import estimate
 from lab.reaper import Reaper
 from lab.runner.bench import Bench, counter_probes
+from lab.runner.calibration import aim_of, calibrate, refuse_above_ceiling
 from lab.runner.clock import MonotonicClock
 from lab.runner.experiment import Experiment
 from lab.runner.machine import refuse_without_room, this_machine
@@ -46,6 +48,7 @@ class Request:
     budget_s: float | None = None
     wait: bool = True
     judged: bool = True
+    sharing: Sharing = ALONE
 
 
 @dataclass
@@ -69,19 +72,24 @@ def run(request: Request, progress: Progress) -> Finished:
     folder.write_run(info)  # a run that is killed still says what it was
     context: list[Experiment] = []
     versions: dict[str, str] = {}
+    generator: list[Generator] = []
     stopped: BaseException | None = None
     try:
         with folder.lock():
-            _perform(request, folder, progress, context, versions)
+            _perform(request, folder, progress, context, versions, generator)
     except (LabError, KeyboardInterrupt, SystemExit) as error:
         stopped = error
-    judgement = judge(request.plan, context[0].blocks if context else [])
+    known = generator[0] if generator else None
+    judgement = judge(
+        request.plan, context[0].blocks if context else [], known.share_of_ceiling if known else None
+    )
     exit_code = exit_of(judgement, stopped, judged=request.judged)
     folder.write_judgement(judgement)
     folder.write_run(
         replace(
             info,
             versions=versions,
+            generator=known,
             load_s=round(context[0].bench.load_s, 1) if context else 0.0,
             wall_s=round(time.monotonic() - began, 1),
             exit=int(exit_code),
@@ -110,6 +118,7 @@ def _perform(
     progress: Progress,
     context: list[Experiment],
     versions: dict[str, str],
+    generator: list[Generator],
 ) -> None:
     with ExitStack() as resources:
         reaper = Reaper.start(folder.path)
@@ -126,9 +135,16 @@ def _perform(
         )
         request.stack.prepare(run_context)
         resources.enter_context(measuring(progress.note, wait=request.wait))
-        load = Open(folder.path, own=reaper.own)
+        sharing = request.sharing
+        load = Open(
+            folder.path, own=reaper.own, workers=sharing.workers, join=sharing.join, bind=sharing.bind
+        )
         resources.callback(load.close)
-        load.ready()
+        _wait_for_workers(load, sharing, progress)
+        progress.phase("calibrating the load generator")
+        aim = aim_of(request.plan, request.scenario)
+        generator.append(calibrate(load, aim, clock=MonotonicClock(), scratch=scratch, own=reaper.own))
+        refuse_above_ceiling(generator[0], aim)
         heartbeat = Heartbeat.start(folder.path, own=reaper.own)
         resources.callback(heartbeat.close)
         quiet = Quiet()
@@ -159,6 +175,12 @@ def _perform(
         progress.planned(request.plan)
         experiment.run()
         progress.phase("stopping")
+
+
+def _wait_for_workers(load: Open, sharing: Sharing, progress: Progress) -> None:
+    if sharing.join:
+        progress.phase(f"waiting for {sharing.join} to join: lab worker --master {load.listening()}")
+    load.ready()
 
 
 @contextmanager

@@ -17,23 +17,30 @@ _ROUNDING = 1e-9
 
 
 def check_block(reading: Reading, parts: Parts) -> None:
-    """Note a block that is too short for its requests, its events, or the quantiles asked of it."""
+    """Note a block that is too short for its requests, its events, or the quantiles asked of it.
+
+    How many requests users of closed load or the journeys of a locustfile make, nobody knows beforehand.
+    """
     load = parts.load
-    if load is None or load.rate <= 0:
+    if load is None:
         return
-    at = ("load", "block")
     if load.block < SHORTEST_S:
-        reading.problem(at, f"a block lasts at least {SHORTEST_S * 1e3:.0f}ms")
+        reading.problem(("load", "block"), f"a block lasts at least {SHORTEST_S * 1e3:.0f}ms")
+    _events(reading, parts, load)
+    if load.rate > 0 and load.locustfile is None:
+        _requests(reading, load)
+        for measure in parts.measures:
+            _quantile(reading, parts, load, measure)
+
+
+def _requests(reading: Reading, load: Load) -> None:
     requests = load.rate * load.block
     if requests < FEWEST_REQUESTS - _ROUNDING:
         reading.problem(
-            at,
+            ("load", "block"),
             f"{requests:.0f} requests in a block are too few: at {load.rate:g}/s, {FEWEST_REQUESTS} of them "
             f"take {_ms(FEWEST_REQUESTS / load.rate)}",
         )
-    _events(reading, parts, load)
-    for measure in parts.measures:
-        _quantile(reading, parts, load, measure)
 
 
 def _events(reading: Reading, parts: Parts, load: Load) -> None:

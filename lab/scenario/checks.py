@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lab.model.kinds import Kinds
-from lab.model.scenario import FaultUse, FixUse, Request
+from lab.model.scenario import FaultUse, FixUse
 from lab.scenario.blocks import check_block
+from lab.scenario.load import check_load
 from lab.scenario.measures import check_measures
 from lab.scenario.parts import Parts
-from lab.scenario.problems import unknown
 from lab.scenario.reading import Placed, Reading
+from lab.scenario.requests import check_request
 from lab.scenario.tree import Path
 
 RESERVED = frozenset({"healthy", "problem", "placebo", "calm", "all", "none"})
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _FIX_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SERVICES = frozenset({"postgres", "redis"})
 
@@ -26,12 +26,13 @@ def check(reading: Reading, kinds: Kinds, parts: Parts) -> None:
     _unique(reading, [(one.at, one.value.name) for one in parts.requests], "request")
     _unique(reading, [(one.at, one.value.name) for one in parts.measures], "measure")
     for request in parts.requests:
-        _request(reading, request)
+        check_request(reading, request)
     for fault in parts.faults:
         _fault(reading, fault)
     for fix in parts.fixes:
         _fix(reading, fix)
-    _load(reading, parts)
+    _stack(reading, parts)
+    check_load(reading, parts)
     _services(reading, kinds, parts)
     _closing(reading, parts)
     _healthy(reading, parts)
@@ -46,47 +47,6 @@ def _unique(reading: Reading, names: Sequence[tuple[Path, str]], what: str) -> N
         if count[name] > 1 and at != first[name]:
             line, _ = reading.tree.place((*first[name], "name"))
             reading.problem((*at, "name"), f"a second {what} named {name!r}: the first is in line {line}")
-
-
-def _request(reading: Reading, placed: Placed[Request]) -> None:
-    at, request = placed.at, placed.value
-    if (request.get is None) == (request.post is None):
-        both = "not both" if request.get is not None else "for example get: /products/top"
-        reading.problem(at, f"a request has one of get and post, {both}")
-        return
-    key = "get" if request.get is not None else "post"
-    if not request.path.startswith("/"):
-        reading.problem((*at, key), f"a path begins with a slash: /{request.path}")
-    if request.body is not None and key == "get":
-        reading.problem((*at, "body"), "a GET has no body", key=True)
-    if request.weight <= 0:
-        reading.problem((*at, "weight"), "a weight is above 0: leave the request out instead")
-    _placeholders(reading, at, key, request)
-    for name, law in request.values.items():
-        _law(reading, (*at, "values", name), dict(law))
-
-
-def _placeholders(reading: Reading, at: Path, key: str, request: Request) -> None:
-    named = _PLACEHOLDER.findall(request.path)
-    for name in dict.fromkeys(named):
-        if name not in request.values:
-            written = f"values: {{{name}: {{uniform: [1, 5000]}}}}"
-            reading.problem((*at, key), f"the placeholder {{{name}}} has no values: add {written}")
-    for name in request.values:
-        if name not in named:
-            where = (*at, "values", name)
-            reading.problem(where, f"values for {name!r}, but the path has no {{{name}}}", key=True)
-
-
-def _law(reading: Reading, at: Path, law: dict[str, tuple[int, int]]) -> None:
-    for key in law:
-        if key != "uniform":
-            reading.problem((*at, key), unknown("law of values", key, ["uniform"]), key=True)
-    if not law:
-        reading.problem(at, "missing key 'uniform': write uniform: [1, 5000]")
-    low, high = law.get("uniform", (0, 0))
-    if low > high:
-        reading.problem((*at, "uniform"), f"the lower end comes first: [{high}, {low}]")
 
 
 def _fault(reading: Reading, placed: Placed[FaultUse]) -> None:
@@ -121,15 +81,9 @@ def _fix(reading: Reading, placed: Placed[FixUse]) -> None:
         reading.problem((*at, "processes"), "an app has at least one process")
 
 
-def _load(reading: Reading, parts: Parts) -> None:
+def _stack(reading: Reading, parts: Parts) -> None:
     if parts.stack is not None and parts.stack.processes < 1:
         reading.problem(("stack", "processes"), "an app has at least one process")
-    if parts.load is None:
-        return
-    if parts.load.rate <= 0:
-        reading.problem(("load", "rate"), "a rate is above 0")
-    if parts.load.timeout <= 0:
-        reading.problem(("load", "timeout"), "a time-out is above 0")
 
 
 def _services(reading: Reading, kinds: Kinds, parts: Parts) -> None:

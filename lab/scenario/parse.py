@@ -91,7 +91,8 @@ def _requests(reading: Reading) -> list[Placed[Request]]:
     if not isinstance(reading.tree.at(("load",)), dict):
         return []
     at = ("load", "requests")
-    return reading.each(at, lambda one: _whole(reading, Request, one), needed=_A_REQUEST)
+    needed = _A_REQUEST if reading.tree.at(("load", "locustfile")) is None else ""
+    return reading.each(at, lambda one: _whole(reading, Request, one), needed=needed)
 
 
 def _healthy(reading: Reading) -> Healthy:

@@ -162,8 +162,19 @@ def keys_at(kind: type[Any], loc: Path) -> tuple[str, ...]:
     here: Mapping[str, Any] = root
     for step in loc:
         here = _resolved(root, here)
-        here = here.get("items", {}) if isinstance(step, int) else here.get("properties", {}).get(step, {})
+        here = _inside(here, step)
     return tuple(_resolved(root, here).get("properties", {}))
+
+
+def _inside(here: Mapping[str, Any], step: str | int) -> Mapping[str, Any]:
+    """The schema of an element, of a key's value, or of any value where the keys are free."""
+    free = here.get("additionalProperties")
+    found: Mapping[str, Any] = (
+        here.get("items", {})
+        if isinstance(step, int)
+        else here.get("properties", {}).get(step, free if isinstance(free, dict) else {})
+    )
+    return found
 
 
 def _resolved(root: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from lab.model.kinds import Kinds
 from lab.model.measures import known_measures
 from lab.model.scenario import (
+    METHODS,
     Closing,
     EvidenceUse,
     FaultUse,
@@ -51,9 +52,27 @@ def json_schema(kinds: Kinds) -> Schema:
 
 def _load() -> Schema:
     load = _plain(schema_of(Load))
-    request = _plain(schema_of(Request)) | {"oneOf": [{"required": ["get"]}, {"required": ["post"]}]}
-    load["properties"] = load["properties"] | {"requests": {"type": "array", "items": request, "minItems": 1}}
+    properties = load["properties"]
+    del properties["rate"]["default"]  # what it is with stages or users, nobody writes
+    properties["requests"] = {"type": "array", "items": _request(), "minItems": 1}
+    properties["stages"]["minItems"] = 1
+    properties["users"] = {"type": "integer", "minimum": 1}
+    load["allOf"] = [_one_of("rate", "stages", "users"), _one_of("requests", "locustfile")]
+    load["dependentRequired"] = {"classes": ["locustfile"]}
     return load
+
+
+def _request() -> Schema:
+    request = _plain(schema_of(Request))
+    values = request["properties"]["values"]["additionalProperties"]
+    values |= _one_of("uniform", "zipf", "sequence")
+    status = {"type": "integer", "minimum": 100, "maximum": 599}
+    request["properties"]["expect"]["properties"]["status"]["items"] = status
+    return request | _one_of(*METHODS)
+
+
+def _one_of(*keys: str) -> Schema:
+    return {"oneOf": [{"required": [key]} for key in keys]}
 
 
 def _measure(kinds: Kinds) -> Schema:

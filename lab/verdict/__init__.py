@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from lab.verdict.judge import judge
 from lab.verdict.shuffle import child_seed, order
+from lab.verdict.validity import MOST_OF_CEILING
 
-__all__ = ["child_seed", "judge", "order"]
+__all__ = ["MOST_OF_CEILING", "child_seed", "judge", "order"]

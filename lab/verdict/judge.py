@@ -17,13 +17,13 @@ from lab.verdict.exact import bad_share_below
 from lab.verdict.missing import missing
 from lab.verdict.numbers import agreement, results
 from lab.verdict.tail import Tail
-from lab.verdict.validity import Void, too_disturbed
+from lab.verdict.validity import Void, above_ceiling, generator_lost, too_disturbed
 from lab.verdict.words import reason
 
 _CONFIRMING = {"resolved", "intermittent", "tail-incomplete", "absent-values"}
 
 
-def judge(plan: Plan, blocks: Sequence[Block]) -> Judgement:
+def judge(plan: Plan, blocks: Sequence[Block], share_of_ceiling: float | None = None) -> Judgement:
     """Judge every fix of a run, and its placebos, on the blocks so far.
 
     Fixes come first, in the order of the plan, then one placebo for each group under the name
@@ -31,7 +31,8 @@ def judge(plan: Plan, blocks: Sequence[Block]) -> Judgement:
     ``inconclusive`` with the code ``undecided`` or ``tail-incomplete``.
 
     When the planned order is used up and an arm is still open (a stratum was lost in its very last slot),
-    that is how it ends.
+    that is how it ends. ``share_of_ceiling`` is what the plan asks of the load generator, of what it can do
+    on the machine (``Generator``), where that is known.
     """
     record = Record(plan, blocks)
     fixes = [follow(record, arm) for arm in plan.arms if arm.role == "fix"]
@@ -41,7 +42,11 @@ def judge(plan: Plan, blocks: Sequence[Block]) -> Judgement:
         *(_verdict(c, record, fix_plans.get(c.arm.fix or "")) for c in fixes),
         *(_verdict(c, record, None) for c in placebos),
     ]
-    void = too_disturbed(record.first_attempts(), plan.design)
+    void = (
+        generator_lost(blocks)
+        or above_ceiling(share_of_ceiling)
+        or too_disturbed(record.first_attempts(), plan.design)
+    )
     if void is not None:
         verdicts = [_voided(verdict, void) for verdict in verdicts]
     elif (void := _control_failed(placebos)) is not None:
@@ -51,7 +56,7 @@ def judge(plan: Plan, blocks: Sequence[Block]) -> Judgement:
         scenario=plan.scenario,
         seed=plan.seed,
         verdicts=tuple(verdicts),
-        warnings=tuple(_warnings(fixes, placebos)),
+        warnings=(*_closed_load(plan), *_warnings(fixes, placebos)),
         void=void.reason if void is not None else _all_void(verdicts),
         open=tuple(c.arm.name for c in courses if c.outcome is None),
         tail=tuple(c.arm.name for c in courses if c.outcome is not None and c.outcome.needs_tail),
@@ -119,6 +124,15 @@ def _all_void(verdicts: Sequence[Verdict]) -> str | None:
     if not verdicts or any(verdict.state != "void" for verdict in verdicts):
         return None
     return verdicts[0].reason
+
+
+def _closed_load(plan: Plan) -> tuple[str, ...]:
+    if not plan.block.users:
+        return ()
+    return (
+        f"closed load: {plan.block.users} users each waited for their answer before they asked again, so a"
+        " stalled app was asked less and its stalls are hardly seen",
+    )
 
 
 def _warnings(fixes: Sequence[Course], placebos: Sequence[Course]) -> list[str]:

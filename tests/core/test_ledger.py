@@ -50,7 +50,7 @@ def test_latency_counts_from_the_due_moment(clock: Clock) -> None:
     clock.wall = 15 * MS
     ledger.send(0)
     clock.wall = 30 * MS
-    ledger.answer(0, 200, 7)
+    ledger.close(0, Failure.NONE, 200, 7)
     row = ledger.samples([0])[0]
     assert (row["sent_ns"] - row["due_ns"], row["done_ns"] - row["due_ns"]) == (5 * MS, 20 * MS)
     assert (row["status"], row["bytes"], row["error"]) == (200, 7, Failure.NONE)
@@ -60,7 +60,7 @@ def test_answer_after_the_time_out_is_a_time_out(clock: Clock) -> None:
     ledger = Ledger([0], 100 * MS, lambda: None)
     ledger.send(0)
     clock.wall = 101 * MS
-    ledger.answer(0, 200, 7)
+    ledger.close(0, Failure.NONE, 200, 7)
     assert ledger.samples([0]).tolist() == [(0, 0, 100 * MS, 0, 0, 0, Failure.TIMEOUT)]
 
 
@@ -70,9 +70,9 @@ def test_waiting_for_a_connection_is_no_fault_of_the_generator(clock: Clock) -> 
     ledger.send(0)
     ledger.queue(1)
     clock.wall = 900 * MS
-    ledger.answer(0, 200, 0)
+    ledger.close(0, Failure.NONE, 200, 0)
     ledger.send(1)
-    ledger.answer(1, 200, 0)
+    ledger.close(1, Failure.NONE, 200, 0)
     checks = ledger.checks(meter(clock, (0, 0), (1000, 100)), counted=2)
     assert checks.schedule_error_p99_s == pytest.approx(0.001)
     assert (checks.queued, checks.idle_connections, checks.achieved) == (1, False, 1.0)
@@ -82,9 +82,9 @@ def test_requests_that_were_never_sent_are_not_achieved(clock: Clock) -> None:
     ledger = Ledger([1, 2], 100 * MS, lambda: None)
     clock.wall = 5
     ledger.send(0)
-    ledger.answer(0, 200, 0)
+    ledger.close(0, Failure.NONE, 200, 0)
     clock.wall = 200 * MS
-    ledger.fail(1, Failure.TIMEOUT)
+    ledger.close(1, Failure.TIMEOUT)
     checks = ledger.checks(meter(clock, (0, 0), (200, 10)), counted=2)
     assert (checks.asked, checks.sent, checks.answered, checks.achieved) == (2, 1, 1, 0.5)
     assert checks.schedule_error_p99_s == pytest.approx(0.1, rel=0.02)
@@ -101,7 +101,7 @@ def test_every_row_ends_within_its_time_out(ends: list[tuple[int, Failure]]) -> 
         for i, (wall, failure) in enumerate(ends):
             assert not finished
             clock.wall = wall * MS
-            ledger.answer(i, 200, 1) if failure is Failure.NONE else ledger.fail(i, failure)
+            ledger.close(i, Failure.NONE, 200, 1) if failure is Failure.NONE else ledger.close(i, failure)
         rows = ledger.samples([0] * len(ends))
     assert finished == [True]
     assert rows.dtype == SAMPLE

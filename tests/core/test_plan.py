@@ -7,12 +7,15 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from lab.catalog import kinds, load_scenario
 from lab.errors import LabError
 from lab.model.measures import measure_specs
-from lab.model.run import Plan
+from lab.model.run import BlockPlan, Plan
+from lab.model.scenario import Scenario, Stage
 from lab.plan import MOST_ARMS, Choice, choose_fixes, estimate, make_plan, refuse_unmet_needs
+from lab.scenario import parse
 
 STAMPEDE = load_scenario("stampede")
 
@@ -85,3 +88,84 @@ def test_a_stack_that_cannot_do_what_the_scenario_needs_is_refused() -> None:
     refuse_unmet_needs(STAMPEDE, ("single-flight",), "full", frozenset({"postgres", "redis", "app", "code"}))
     with pytest.raises(LabError, match=r"(?s)cannot run stampede.*redis"):
         refuse_unmet_needs(STAMPEDE, (), "bare", frozenset({"postgres", "app"}))
+
+
+def loaded(load: str, path: str = "some/where/stampede.yaml") -> Scenario:
+    """The stampede under another load, which is written like the old one from ``load:`` on."""
+    before, _, rest = STAMPEDE.source.partition("\nload:\n")
+    after = rest[rest.index("\nfaults:") :]
+    return parse(f"{before}\nload: {{{load}, block: 600ms}}\n{after}", kinds(), path)
+
+
+def block(scenario: Scenario, rate: float | None = None) -> BlockPlan:
+    choice = Choice(fixes=(), seed=7, stack="embedded", rate=rate)
+    return make_plan(scenario, choice, measure_specs(scenario, kinds())).block
+
+
+REQUESTS = "requests: [{name: ranking, get: /products/top}]"
+STAGES = "stages: [{rate: 0/s, to: 200/s, length: 200ms}, {rate: 100/s, length: 400ms}]"
+
+
+def test_stages_are_planned_as_they_are_written() -> None:
+    found = block(loaded(f"{STAGES}, {REQUESTS}"))
+    assert found.stages == (Stage(rate=0, to=200, length=0.2), Stage(rate=100, length=0.4))
+    assert found.rate == pytest.approx(100)
+
+
+def test_another_rate_keeps_the_shape_of_the_stages() -> None:
+    found = block(loaded(f"{STAGES}, {REQUESTS}"), rate=50)
+    assert found.rate == 50
+    assert [(one.rate, one.to) for one in found.stages] == [
+        (0, pytest.approx(100)),
+        (pytest.approx(50), None),
+    ]
+
+
+def test_only_a_block_as_planned_has_the_stages() -> None:
+    found = block(loaded(f"{STAGES}, {REQUESTS}"))
+    assert found.stages_for(found.length_s, found.rate) == found.stages
+    assert found.stages_for(3.0, found.rate) == (Stage(rate=found.rate, length=3.0),)
+    assert found.stages_for(found.length_s, 6.0) == (Stage(rate=6.0, length=found.length_s),)
+    steady = block(STAMPEDE)
+    assert steady.stages_for(steady.length_s, steady.rate) == (Stage(rate=100.0, length=0.6),)
+
+
+@pytest.mark.parametrize(
+    ("written", "planned"),
+    [
+        ("users/shop.py", "some/where/users/shop.py"),
+        ("../shop.py", "some/where/../shop.py"),
+        ("/a/b.py", "/a/b.py"),
+    ],
+)
+def test_a_locustfile_is_found_from_the_folder_of_the_scenario(written: str, planned: str) -> None:
+    found = block(loaded(f"rate: 100/s, locustfile: {written}, classes: [Buyer]"))
+    assert (found.locustfile, found.user_classes) == (planned, ("Buyer",))
+
+
+def test_closed_load_has_users_and_no_rate_to_set() -> None:
+    closed = loaded(f"users: 10, {REQUESTS}")
+    assert (block(closed).users, block(closed).rate) == (10, 0.0)
+    with pytest.raises(LabError, match="has no rate to set"):
+        block(closed, rate=100)
+
+
+@pytest.mark.parametrize("rate", [0, -5, float("nan"), float("inf")])
+def test_a_rate_that_is_none_is_refused(rate: float) -> None:
+    with pytest.raises(LabError, match="no load can have a rate of"):
+        block(STAMPEDE, rate=rate)
+
+
+def test_a_plan_from_before_stages_still_reads() -> None:
+    adapter = TypeAdapter(Plan)
+    data = adapter.dump_python(plan(), mode="json")
+    for later in ("stages", "users", "locustfile", "user_classes"):
+        del data["block"][later]
+    assert adapter.validate_python(data) == plan()
+
+
+def test_a_plan_reads_back_as_it_was_written() -> None:
+    staged = loaded(f"{STAGES}, {REQUESTS}")
+    made = make_plan(staged, Choice(fixes=(), seed=7, stack="embedded"), measure_specs(staged, kinds()))
+    adapter = TypeAdapter(Plan)
+    assert adapter.validate_json(adapter.dump_json(made)) == made

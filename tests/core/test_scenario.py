@@ -14,7 +14,7 @@ from lab.faults.kill import Kill
 from lab.fixes.code import Code
 from lab.fixes.sql import Sql
 from lab.model.measures import SAMPLES, known_measures, measure_spec, measure_specs, written
-from lab.model.scenario import Closing, Measure, Scenario
+from lab.model.scenario import Closing, Measure, Scenario, Values
 from lab.probes.explain import Explain
 from lab.scenario import parse, slug_of
 
@@ -80,7 +80,7 @@ def test_load_in_base_units(scenario: Scenario) -> None:
     assert load.arrivals == "constant"
     page, order = load.requests
     assert (page.method, page.path, page.weight) == ("GET", "/a/{id}", 3.0)
-    assert page.values == {"id": {"uniform": (1, 9)}}
+    assert page.values == {"id": Values(uniform=(1, 9))}
     assert order.body == {"product": 1, "tags": ["a", None, True]}
 
 

@@ -27,7 +27,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert "1:1 missing key 'guide'" in told
     assert "2:1 unknown key 'giude': did you mean 'guide'?" in told
     assert "7:14 100 has no unit: write a rate such as 100/s" in told
-    assert "7:64 unknown key 'burst' (known: arrivals, block, rate" in told
+    assert "7:64 unknown key 'burst': did you mean 'users'? (known: arrivals, block, classes" in told
     assert "8:17 unknown fault kind 'kil': did you mean 'kill'?" in told
     assert "9:36 unknown measure 'error.share': did you mean 'errors.share'?" in told
     assert "11:24 expected true or false, got 'maybe' (text)" in told
@@ -50,13 +50,13 @@ CASES = {
     "no requests": (LOAD, "load: {rate: 100/s, block: 1s}\n", "7:7 missing key 'requests'"),
     "empty requests": ("[{name: home, get: /}]", "[]", "7:42 the list is empty"),
     "arrivals": ("block: 1s", "block: 1s, arrivals: posson", "7:42 expected 'poisson' or 'constant', got"),
-    "no method": ("get: /", "weight: 1", "7:43 a request has one of get and post"),
-    "two methods": ("get: /", "get: /, post: /", "7:43 a request has one of get and post, not both"),
+    "no method": ("get: /", "weight: 1", "7:43 a request has exactly one of get, post, put"),
+    "two methods": ("get: /", "get: /, post: /", "patch, delete: here get and post"),
     "no slash": ("get: /", "get: home", "7:61 a path begins with a slash: /home"),
     "body of a get": ("get: /", "get: /, body: {a: 1}", "7:64 a GET has no body"),
     "no values": ("get: /", "get: '/{id}'", "7:61 the placeholder {id} has no values"),
-    "no placeholder": ("get: /", "get: /, values: {id: {uniform: [1, 2]}}", "no {id}"),
-    "a law": ("get: /", "get: '/{id}', values: {id: {zipf: [1, 2]}}", "unknown law of values 'zipf'"),
+    "no placeholder": ("get: /", "get: /, values: {id: {uniform: [1, 2]}}", "has {id}"),
+    "a law": ("get: /", "get: '/{id}', values: {id: {zipff: [1, 2]}}", "did you mean 'zipf'?"),
     "ends": ("get: /", "get: '/{id}', values: {id: {uniform: [2, 1]}}", "the lower end comes first: [1, 2]"),
     "one end": ("get: /", "get: '/{id}', values: {id: {uniform: [1]}}", "wrong length of the list"),
     "weight": ("get: /", "get: /, weight: 0", "a weight is above 0"),

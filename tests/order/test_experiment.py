@@ -11,16 +11,17 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from lab.errors import EnvironmentFailed
+from lab.errors import EnvironmentFailed, Exit
 from lab.loads.open import SAMPLE, BlockLoad, BlockOrder, GeneratorChecks
 from lab.model.run import MeasureSpec
 from lab.model.scenario import Closing, FaultUse, FixUse, Load, Measure, Prose, Request, Scenario, StackNeeds
 from lab.model.stack import ArmSpec, RunContext
 from lab.plan import Choice, make_plan
-from lab.runner.bench import Bench
+from lab.runner.bench import Bench, GeneratorLost
 from lab.runner.experiment import Experiment
 from lab.runner.progress import Silent
 from lab.store import RunFolder
+from lab.verdict import judge
 
 STORY: list[str] = []
 
@@ -110,8 +111,10 @@ class Cure:
 class FakeLoad:
     """Answers at once where the arm is well, in 300 ms where it is broken."""
 
-    def __init__(self, stack: FakeStack, fail_after: int | None = None) -> None:
-        self.stack, self.fail_after = stack, fail_after
+    def __init__(
+        self, stack: FakeStack, fail_after: int | None = None, lose_after: int | None = None
+    ) -> None:
+        self.stack, self.fail_after, self.lose_after = stack, fail_after, lose_after
         self.rng = np.random.default_rng(1)
 
     def lead_s(self, arrivals: float) -> float:
@@ -133,7 +136,8 @@ class FakeLoad:
         checks = GeneratorChecks(
             asked=40, sent=40, answered=40, schedule_error_p50_s=0.0, schedule_error_p99_s=0.0,
             cpu_share_max=0.1, idle_connections=True, achieved=1.0,
-            cpu_s=0.01, queued=0, retried=0, recorded=40, counted=40,
+            cpu_s=0.01, queued=0, retried=0, recorded=40, counted=40, workers=2,
+            workers_lost=int(self.lose_after is not None and self.order.n > self.lose_after),
         )  # fmt: skip
         return BlockLoad(n=self.order.n, samples=samples, names=("page",), checks=checks, schedule_sha256="")
 
@@ -171,13 +175,13 @@ def scenario(works: bool = True, closing: Closing | None = None) -> Scenario:
 def perform(tmp_path: Path) -> Callable[..., tuple[Experiment, RunFolder]]:
     STORY.clear()
 
-    def make(what: Scenario, fail_after: int | None = None) -> tuple[Experiment, RunFolder]:
+    def make(what: Scenario, **broken: int) -> tuple[Experiment, RunFolder]:
         measures = [MeasureSpec(name="slow", measure="latency.p50", unit="ms", scale="ratio")]
         plan = make_plan(what, Choice(fixes=("cure",), seed=7, stack="fake"), measures)
         folder = RunFolder.create(tmp_path, what.source, "cafe", plan)
         stack = FakeStack()
         bench = Bench(
-            plan=plan, scenario=what, folder=folder, load=FakeLoad(stack, fail_after),
+            plan=plan, scenario=what, folder=folder, load=FakeLoad(stack, **broken),
             heartbeat=StillHeart(), clock=FakeClock(), probes={}, quiet=NoQuiet(),  # type: ignore[arg-type]
         )  # fmt: skip
         context = RunContext(
@@ -232,6 +236,23 @@ def test_a_failure_heals_stops_and_keeps_what_was_measured(perform: Callable[...
     assert {f"heal {a}" for a in ("problem", "placebo", "cure")} <= set(STORY)
     assert sum(word.startswith("stop") for word in STORY) == 4
     assert len(folder.read_blocks()) == 15 - 8 - 3  # warm-ups and the stretches for fixes are no blocks
+
+
+@pytest.mark.parametrize(("lose_after", "counted"), [(3, 0), (15, 4), (46, 35)])
+def test_a_lost_worker_ends_the_run_at_once_and_voids_it(
+    perform: Callable[..., Any], lose_after: int, counted: int
+) -> None:
+    experiment, folder = perform(scenario(closing=Closing(length="3s", heal_at="1s")), lose_after=lose_after)
+    with pytest.raises(GeneratorLost, match="1 of 2 load workers was lost") as lost:
+        experiment.run()
+    assert lost.value.exit is Exit.VOID
+    assert experiment.bench.blocks == lose_after + 1
+    assert sum(word.startswith("stop") for word in STORY) == 4
+    blocks = folder.read_blocks()
+    assert [(b.n, b.phase, b.rules) for b in blocks if b.void] == [(lose_after + 1, "closing", ("workers",))]
+    assert len(blocks) == counted + 1
+    judgement = judge(experiment.plan, blocks)
+    assert {(v.state, v.reason_code) for v in judgement.verdicts} == {("void", "generator-lost")}
 
 
 def test_the_undo_is_on_disk_before_the_fault(perform: Callable[..., Any]) -> None:

@@ -21,7 +21,7 @@ from web_under_test import serving
 from lab.errors import EnvironmentFailed
 from lab.driver.schedule import schedule
 from lab.loads.open import BlockLoad, BlockOrder, Failure, Open
-from lab.model.scenario import Request, Stage, Values
+from lab.model.scenario import Expect, Request, Stage, Values
 
 QUIET_TRIES = 5  # a busy machine is late by itself; a slow driver would be late every time
 OK = Request(name="ok", get="/ok")
@@ -153,6 +153,8 @@ def test_time_out_is_the_latency_of_what_is_not_answered(bench: Bench) -> None:
         ("/chunked", 200, Failure.NONE, 5),
         ("/early", 200, Failure.NONE, 5),
         ("/last", 200, Failure.NONE, 5),
+        ("/moved", 302, Failure.NONE, 5),
+        ("/large", 200, Failure.NONE, 200_006),
         ("/garbage", 0, Failure.PROTOCOL, 0),
         ("/half", 0, Failure.RESET, 0),
         ("/drop", 0, Failure.RESET, 0),
@@ -164,6 +166,79 @@ def test_answers_of_every_kind(bench: Bench, path: str, status: int, failure: Fa
     assert len(load.samples) > 5
     assert errors(load) == {failure: len(load.samples)}
     assert set(load.samples["status"]) == {status} and set(load.samples["bytes"]) == {size}
+
+
+@pytest.mark.parametrize(
+    ("path", "expect", "failure"),
+    [
+        ("/ok", Expect(status=(200, 201)), Failure.NONE),
+        ("/ok", Expect(status=(201,)), Failure.STATUS),
+        ("/missing", Expect(status=(404,)), Failure.NONE),
+        ("/ok", Expect(contains="hello"), Failure.NONE),
+        ("/ok", Expect(contains="Content-Length"), Failure.CONTENT),
+        ("/chunked", Expect(contains="hello"), Failure.NONE),
+        ("/chunked", Expect(contains="goodbye"), Failure.CONTENT),
+        ("/large", Expect(contains="xneedle"), Failure.NONE),
+        ("/fail", Expect(contains="hello"), Failure.STATUS),
+    ],
+)
+def test_answers_that_are_not_what_was_expected(
+    bench: Bench, path: str, expect: Expect, failure: Failure
+) -> None:
+    with serving() as site:
+        load = bench.run(bench.order(site.url, Request(name="r", get=path, expect=expect), length_s=0.2))
+    assert errors(load) == {failure: len(load.samples)}
+
+
+@pytest.mark.parametrize("path", ["/endless", "/headless"])
+def test_an_answer_that_never_ends_is_a_time_out(bench: Bench, path: str) -> None:
+    with serving() as site:
+        order = bench.order(site.url, Request(name="r", get=path), length_s=0.2, timeout_s=0.3)
+        load = bench.run(order)
+        after = bench.run(bench.order(site.url, length_s=0.2))
+    assert errors(load) == {Failure.TIMEOUT: len(load.samples)}
+    assert errors(after) == {Failure.NONE: len(after.samples)}
+
+
+def test_a_host_that_cannot_be_reached(bench: Bench) -> None:
+    """No TCP connection to the broadcast address is ever tried: the system refuses it on the spot."""
+    load = bench.run(bench.order("http://255.255.255.255:80", length_s=0.2))
+    assert errors(load) == {Failure.UNREACHABLE: len(load.samples)}
+
+
+def test_a_hundred_thousand_paths(bench: Bench) -> None:
+    """Each path is sent as drawn; statistics stay those of one name."""
+    page = Request(name="page", get="/ok/{id}", values={"id": Values(sequence=(1, 100_000))})
+    with serving() as site:
+        order = bench.order(site.url, page, rate=2000, length_s=1.0)
+        load = bench.run(replace(order, start_ns=order.start_ns + 500_000_000))
+        asked = {path for _, path, _ in site.requests}
+    assert len(load.samples) > 1700
+    assert asked == {f"/ok/{k}" for k in range(1, len(load.samples) + 1)}
+    assert load.names == ("page",)
+
+
+def test_headers_and_queries_arrive(bench: Bench) -> None:
+    asked = Request(
+        name="search", get="/ok", query={"q": "{word} & co"}, headers={"X-Tenant": "{word}"},
+        values={"word": Values(uniform=(7, 7))},
+    )  # fmt: skip
+    with serving() as site:
+        load = bench.run(bench.order(site.url, asked, length_s=0.2))
+        assert {path for _, path, _ in site.requests} == {"/ok?q=7%20%26%20co"}
+        assert all("\r\nX-Tenant: 7" in head for head in site.heads)
+    assert len(load.samples) > 5
+
+
+def test_a_cap_makes_requests_wait_in_order(bench: Bench) -> None:
+    with serving(delay_s=0.02) as site:
+        load = bench.run(replace(bench.order(site.url, rate=200, arrivals="constant"), connections=2))
+    rows = load.samples
+    assert errors(load) == {Failure.NONE: len(rows)}
+    assert site.most_open == 2 and load.checks.connections == 2
+    assert load.checks.queued > 50 and not load.checks.idle_connections
+    assert np.all(np.diff(rows["sent_ns"]) > 0)
+    assert load.latency_s[-1] > 0.3 > 0.1 > np.median(rows["done_ns"] - rows["sent_ns"]) / 1e9
 
 
 def test_same_seed_asks_every_app_the_same_at_the_same_moments(bench: Bench) -> None:
@@ -182,7 +257,7 @@ def test_same_seed_asks_every_app_the_same_at_the_same_moments(bench: Bench) -> 
     assert np.array_equal(offsets[0], offsets[1]) and not np.array_equal(offsets[0], offsets[2])
     assert loads[0].schedule_sha256 == loads[1].schedule_sha256 != loads[2].schedule_sha256
     assert {body for method, _, body in asked[0] if method == "POST"} == {b'{"lines":[1,2]}'}
-    plan = schedule(seed=7, rate=100, length_s=0.5, law="poisson", requests=requests)
+    plan = schedule(seed=7, stages=first.stages, law="poisson", requests=requests)
     assert (loads[0].samples["due_ns"] - first.start_ns).tolist() == list(plan.offsets_ns)
     assert loads[0].samples["name"].tolist() == [target.name for target in plan.targets]
     assert loads[0].names == ("product", "order")
@@ -245,8 +320,10 @@ def test_window_without_requests_lasts_as_long(bench: Bench) -> None:
 
 
 def test_orders_that_cannot_be_run_say_why(bench: Bench) -> None:
-    with pytest.raises(EnvironmentFailed, match="not a plain http address"):
-        bench.run(bench.order("https://127.0.0.1:1"))
+    with pytest.raises(EnvironmentFailed, match="not an http address"):
+        bench.run(bench.order("ftp://127.0.0.1:1"))
+    with pytest.raises(EnvironmentFailed, match="nothing is ever due"):
+        bench.run(bench.order("http://127.0.0.1:1", rate=0))
     with serving() as site:
         order = bench.order(site.url, length_s=0.1)
         order.samples.parent.mkdir(exist_ok=True)

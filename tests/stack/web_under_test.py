@@ -28,7 +28,12 @@ ANSWERS = {
     "/garbage": b"SSH-2.0-OpenSSH\r\n\r\n",
     "/half": b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf",
     "/drop": b"",
+    "/moved": _plain("302 Found", extra=b"Location: /ok\r\n"),
+    "/endless": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",  # and then a chunk now and then
+    "/headless": b"HTTP/1.1 200 OK\r\n",  # and then a header line now and then
+    "/large": _plain("200 OK", b"x" * 200_000 + b"needle"),
 }
+_GOES_ON = {"/endless": b"5\r\nhello\r\n", "/headless": b"X-More: yes\r\n"}
 _ENDS = ("/half", "/drop", "/last", "/garbage")  # the server closes the connection after these
 
 
@@ -65,6 +70,7 @@ class Web(asyncio.Protocol):
     def _take(self, head: str, body: bytes) -> None:
         method, target, _ = head.split("\r\n")[0].split(" ")
         self.site.requests.append((method, target, body))
+        self.site.heads.append(head)
         path = "/" + target.split("/")[1].split("?")[0]
         self.asked += 1
         if path == "/once":
@@ -74,8 +80,17 @@ class Web(asyncio.Protocol):
 
     def _give(self, path: str) -> None:
         self.transport.write(ANSWERS[path])
+        if path in _GOES_ON:
+            self._go_on(_GOES_ON[path])
+            return
         if path in _ENDS:
             self.transport.close()
+
+
+    def _go_on(self, more: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(more)
+            asyncio.get_running_loop().call_later(0.02, self._go_on, more)
 
 
 class Site:
@@ -84,6 +99,7 @@ class Site:
     def __init__(self, delay_s: float) -> None:
         self.delay_s = delay_s
         self.requests: list[tuple[str, str, bytes]] = []
+        self.heads: list[str] = []
         self.connections = 0
         self.most_open = 0
         self.open: set[asyncio.Transport] = set()

@@ -1,0 +1,71 @@
+"""Where an HTTP/1.1 answer ends and what it says, without keeping more of it than is asked for."""
+
+from __future__ import annotations
+
+import re
+
+from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
+
+__all__ = ["KEPT_BYTES", "Answer", "HTTPParseError", "whole"]
+
+KEPT_BYTES = 1 << 20  # of a body in which a text is expected: an answer without end must not fill the memory
+
+# Bodies never follow 204 and 304. Any header line but those that say where the body ends, or that the connection does.
+_OTHER = rb"(?:(?!content-length:|transfer-encoding:|connection:(?! *keep-alive\r))[^\r\n]+\r\n)*+"
+_COMMON = re.compile(
+    rb"HTTP/1\.1 ((?!204|304)[2-5]\d\d)[^\r\n]*\r\n" + _OTHER + rb"content-length: *(\d{1,12}) *\r\n" + _OTHER + rb"\r\n",
+    re.IGNORECASE,
+)
+
+
+def whole(part: bytes | bytearray, length: int) -> tuple[int, int] | None:
+    """Status and size of the body, where the first ``length`` bytes are one complete answer of the commonest form.
+
+    That is: a final status, one Content-Length, a connection that stays open, and not a byte more. None for
+    anything else, which is then the parser's; this takes a tenth of the time of the parser's callbacks.
+    """
+    found = _COMMON.match(part, 0, length)
+    if found is None:
+        return None
+    size = int(found[2])
+    return (int(found[1]), size) if found.end() + size == length else None
+
+
+class Answer(HTTPResponseParser):
+    """Reads one answer after another in whatever pieces they come; counts the body, keeps it where told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reset()
+
+    def reset(self, *, keep_body: bool = False) -> None:
+        """Forget the last answer."""
+        self.size = 0
+        self.status = 0
+        self.complete = False
+        self.keep = False
+        self.body = bytearray()
+        self._keep_body = keep_body
+
+    def _on_status(self, _: str) -> None: ...
+
+    def _on_message_begin(self) -> None: ...
+
+    def _on_header_field(self, _: str) -> None: ...
+
+    def _on_header_value(self, _: str) -> None: ...
+
+    def _on_headers_complete(self) -> bool:
+        return False
+
+    def _on_body(self, part: bytearray) -> None:
+        self.size += len(part)
+        if self._keep_body and len(self.body) < KEPT_BYTES:
+            self.body += part
+
+    def _on_message_complete(self) -> None:
+        status = self.get_code()
+        if status >= 200:  # an interim answer (1xx) is followed by the real one
+            self.status = status
+            self.complete = True
+            self.keep = self.should_keep_alive()
