@@ -10,7 +10,6 @@ from statistics import median
 
 import numpy as np
 import numpy.typing as npt
-from lab.model.histogram import Histogram
 from parts.findings import Findings, Goal, Options, Table, run_program, say
 from parts.ours import Ask, Driver, Played, driver, rate_for
 from parts.processes import Child, cores, may_be_realtime, standing
@@ -18,6 +17,7 @@ from parts.servers import known, shop
 from parts.shop import requests
 from parts.timer import NS
 
+from lab.model.histogram import Histogram
 from lab.model.scenario import Request, Stage
 
 MOST_SHARE = 0.57  # up to 60 %: the share itself varies by some hundredths
@@ -222,9 +222,10 @@ def _percentiles(found: Findings) -> None:
         )
     )
 
-
     whole = [Histogram.of(sample) for _, sample in histogram_samples()]
-    parts = [Histogram.of(s[::3]) + Histogram.of(s[1::3]) + Histogram.of(s[2::3]) for _, s in histogram_samples()]
+    parts = [
+        Histogram.of(s[::3]) + Histogram.of(s[1::3]) + Histogram.of(s[2::3]) for _, s in histogram_samples()
+    ]
     equal = sum(one == other for one, other in zip(whole, parts, strict=True))
     found.goals.append(
         Goal(

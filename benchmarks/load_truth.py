@@ -91,7 +91,8 @@ def stalls_in(start_ns: int, stall_s: float, length_s: float) -> list[tuple[int,
     cycle_s = EVERY * stall_s
     first_s = cycle_s - stall_s - 2 * SERVICE_S
     moments_s = (
-        first_s + k * cycle_s + (0.35 + 0.3 * (k * GOLDEN % 1)) / RATE for k in range(round(length_s / cycle_s))
+        first_s + k * cycle_s + (0.35 + 0.3 * (k * GOLDEN % 1)) / RATE
+        for k in range(round(length_s / cycle_s))
     )
     return [(start_ns + round(at_s * NS), stall_s) for at_s in moments_s]
 
@@ -167,7 +168,7 @@ def _table(told: list[Told]) -> Table:
 
 def _off(rounds: list[Told], k: int) -> float:
     """The median over the rounds of how far one point is from the truth."""
-    return median(astuple(one.said.off(one.truth))[k] for one in rounds)
+    return float(median(astuple(one.said.off(one.truth))[k] for one in rounds))
 
 
 def _goals(told: list[Told]) -> list[Goal]:

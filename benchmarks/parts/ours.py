@@ -73,30 +73,17 @@ class Ask:
 class Driver:
     """One driver process, standing on the generator's core, for block after block."""
 
-    def __init__(self, folder: Path, core: int, workers: int = 1) -> None:
+    def __init__(self, folder: Path, core: int, workers: int = 0) -> None:
         self._folder = folder
         self._core = core
         self._n = 0
-        self.open = (
-            Open(folder, own=lambda _: None)
-            if workers == 1
-            else Open(folder, own=lambda _: None, workers=workers)
-        )
+        self.open = Open(folder, own=lambda _: None, workers=workers)
 
     def settle(self) -> None:
         """Wait until it takes orders; put it on its core."""
         self.scheduling = self.open.ready(30.0).scheduling
-        for pid in self.pids:
+        for pid in (self.open.pid, *self.open.worker_pids):
             move(pid, self._core)
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        return (self.open.pid, *self.workers)
-
-    @property
-    def workers(self) -> tuple[int, ...]:
-        """Processes beside the driver's own."""
-        return tuple(pid for pid in getattr(self.open, "worker_pids", ()) if pid != self.open.pid)
 
     def start_ns(self, stages: Sequence[Stage]) -> int:
         """The earliest moment that a block of these stages can start."""
@@ -129,7 +116,7 @@ class Driver:
 
 
 @contextlib.contextmanager
-def driver(folder: Path, core: int, workers: int = 1) -> Iterator[Driver]:
+def driver(folder: Path, core: int, workers: int = 0) -> Iterator[Driver]:
     """A driver that is up, on its core, and ends with the block."""
     one = Driver(folder, core, workers)
     try:

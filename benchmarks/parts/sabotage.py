@@ -124,7 +124,7 @@ def _lose_worker(place: Place) -> Run:
     def lose(k: int, order: BlockOrder) -> None:
         if k == 1:
             wait_until(order.start_ns + round(PAUSE_AT_S * NS))
-            os.kill(place.driver.workers[-1], signal.SIGKILL)
+            os.kill(place.driver.open.worker_pids[-1], signal.SIGKILL)
 
     return place.run(lose)
 

@@ -56,10 +56,10 @@ class Site:
 
 
 @contextlib.contextmanager
-def shop(folder: Path, core: int) -> Iterator[Site]:
+def shop(folder: Path, core: int, *, realtime: bool = False) -> Iterator[Site]:
     """nginx with the four routes; where it is not installed, a server of the benchmark's own."""
     if shutil.which("nginx") is None:
-        with standing(core):
+        with standing(core, realtime=realtime):
             child = Child("plain", log=folder / "plain.log")
         try:
             port = child.hear()["port"]
@@ -69,17 +69,17 @@ def shop(folder: Path, core: int) -> Iterator[Site]:
         finally:
             child.close()
         return
-    with _nginx(folder, core) as port:
+    with _nginx(folder, core, realtime) as port:
         yield Site(url=f"http://127.0.0.1:{port}", what="nginx, one worker")
 
 
 @contextlib.contextmanager
-def _nginx(folder: Path, core: int) -> Iterator[int]:
+def _nginx(folder: Path, core: int, realtime: bool) -> Iterator[int]:
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(_CONFIG.format(folder=folder, port=port, locations=nginx_locations()))
     command = ["nginx", "-p", str(folder), "-c", str(config)]
-    with standing(core):
+    with standing(core, realtime=realtime):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for(port, process, folder / "error.log")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.catalog import kinds, load_scenario, loads, scenario_names, stacks
+from lab.cli.journeys import check_journeys
 from lab.cli.run import Asked, plans
 from lab.cli.stacks import choose_stack
 from lab.errors import Exit, LabError
@@ -128,7 +129,7 @@ def show_plans(asked: Asked) -> None:
 
 def _show_plan(scenario: Scenario, plan: Plan, why: str) -> None:
     _say(f"{plan.scenario}  seed {plan.seed}  stack: {why}")
-    _say(f"load: {plan.block.rate:g} requests/s, {plan.block.arrivals}, blocks of {plan.block.length_s:g} s")
+    _say(f"load: {_load(plan)}, blocks of {plan.block.length_s:g} s")
     for fault in scenario.faults:
         _say(f"fault: {fault.kind}, {fault.when}")
     for measure in plan.measures:
@@ -142,6 +143,14 @@ def _show_plan(scenario: Scenario, plan: Plan, why: str) -> None:
     _say(f"disk: about {estimate(plan).disk_mb_per_arm} MB for each arm while it runs")
 
 
+def _load(plan: Plan) -> str:
+    block = plan.block
+    what = "requests" if block.locustfile is None else f"journeys of {Path(block.locustfile).name}"
+    if block.users:
+        return f"{block.users} users, {what}"
+    return f"{block.rate:g} {what} a second, {block.arrivals}"
+
+
 # -- check and schema ------------------------------------------------------------------------------
 
 
@@ -151,7 +160,7 @@ def check_files(files: list[Path], *, json: bool) -> Exit:
     results = []
     for file in files:
         try:
-            load_scenario(str(file))
+            check_journeys(load_scenario(str(file)))
         except LabError as error:
             failed = True
             results.append({"file": str(file), "valid": False, "errors": _problems(error)})

@@ -77,6 +77,10 @@ def run(
     rate: Annotated[
         float | None, typer.Option(help="Requests a second; `expect` is then not judged.")
     ] = None,
+    locustfile: Annotated[
+        Path | None,
+        typer.Option(help="Journeys of this file in place of the requests; `expect` is then not judged."),
+    ] = None,
     budget: Annotated[str | None, typer.Option(help="End at the last look within, for example 5m.")] = None,
     workers: Annotated[int, typer.Option(help="Share the load among processes of this machine.")] = 0,
     join: Annotated[int, typer.Option(help="Wait for workers from elsewhere; see `lab worker`.")] = 0,
@@ -107,6 +111,7 @@ def run(
         out=out,
         seed=seed,
         rate=rate,
+        locustfile=locustfile,
         budget=budget,
         control=not no_control,
         sharing=Sharing(workers=workers, join=join, bind=bind),
@@ -278,6 +283,17 @@ def down(out: Out = REPORTS) -> None:
     from lab.cli.by_hand import stop
 
     stop(out)
+
+
+@app.command("locustfile")
+@guarded
+def locustfile_() -> None:
+    """Where the load driver's own locustfile lies: locust -f "$(lab locustfile)" --host http://..."""
+    from importlib.util import find_spec
+
+    spec = find_spec("lab.driver.locustfile")  # found, not imported: Locust patches the process that imports it
+    assert spec is not None and spec.origin is not None
+    typer.echo(spec.origin)
 
 
 def _command_names() -> list[str]:

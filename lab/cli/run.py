@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lab.catalog import kinds, load_scenario
 from lab.cli.display import display_for
 from lab.cli.guard import tell
+from lab.cli.journeys import check_journeys, with_journeys
 from lab.cli.sources import fix_sources
 from lab.cli.stacks import choose_stack
 from lab.driver.options import Address
@@ -44,6 +45,7 @@ class Asked:
     out: Path = Path("reports")
     seed: int | None = None
     rate: float | None = None
+    locustfile: Path | None = None
     budget: str | None = None
     control: bool = True
     sharing: Sharing = ALONE
@@ -60,7 +62,9 @@ class Asked:
 def plans(asked: Asked, stack: Stack) -> Iterator[tuple[Scenario, Plan]]:
     """Each scenario with its plan; every name is resolved before the first run starts."""
     known = kinds()
-    scenarios = [load_scenario(name) for name in asked.names]
+    scenarios = [with_journeys(load_scenario(name), asked.locustfile) for name in asked.names]
+    for scenario in scenarios:
+        check_journeys(scenario)
     for scenario in scenarios:
         fixes = choose_fixes(scenario, asked.fix)
         refuse_unmet_needs(scenario, fixes, stack.kind, stack.offers)
@@ -99,7 +103,7 @@ def run_all(asked: Asked) -> Exit:
             budget_s=budget_s,
             wait=asked.wait,
             sharing=asked.sharing,
-            judged=asked.rate is None,
+            judged=asked.rate is None and asked.locustfile is None,
         )
         with display.of(scenario.slug, why):
             finished = run(request, display)
@@ -145,6 +149,8 @@ def _again(asked: Asked, scenario: Scenario, plan: Plan) -> str:
         words += ["--fix", asked.fix]
     if asked.rate:
         words += ["--rate", f"{asked.rate:g}"]
+    if asked.locustfile:
+        words += ["--locustfile", str(asked.locustfile)]
     if asked.sharing.workers:
         words += ["--workers", str(asked.sharing.workers)]
     if asked.sharing.join:

@@ -71,7 +71,7 @@ def alone(asked: Alone, imported_ns: int) -> int:
         )
 
     user = open_user(orders, pacer, ready, lambda order, player: tell(_run(order, player)))
-    environment = Environment(user_classes=[user], catch_exceptions=True)
+    environment = Environment(user_classes=[user], events=locust.events, catch_exceptions=True)
     environment.create_local_runner().start(1, spawn_rate=1)
     settle()
     for line in lines(_STDIN):
@@ -79,6 +79,7 @@ def alone(asked: Alone, imported_ns: int) -> int:
             orders.put(ORDERS.validate_json(line))
         except ValueError as wrong:
             tell(BlockFailed(n=-1, why=f"an order that cannot be read: {wrong}", trace=""))
+    environment.events.quitting.fire(environment=environment, reverse=True)  # users say goodbye
     return 0
 
 

@@ -16,6 +16,7 @@ from lab.driver.failures import failure_of
 from lab.driver.render import DEFAULTS, JSON
 from lab.driver.values import Target
 from lab.driver.words import Failure
+from lab.model.scenario import Expect
 
 _CHUNK = 65536
 _MANY = 1 << 16  # connections that the client may open: who asks has a cap of their own
@@ -31,6 +32,20 @@ class Answered(NamedTuple):
     body: bytes = b""
     unheard: bool = False  # the connection ended before anything came
     again: bool = False  # a kept-alive connection turned out to be closed, so it was asked twice
+
+    @property
+    def status_code(self) -> int:
+        """Where Locust's listeners look for the status."""
+        return self.status
+
+
+def judged(expect: Expect, found: Answered) -> Failure:
+    """How the request failed, where an answer in full may still be the wrong one."""
+    if found.failure is not Failure.NONE:
+        return found.failure
+    if found.status not in expect.status if expect.status else found.status >= 400:
+        return Failure.STATUS
+    return Failure.NONE if expect.contains.encode() in found.body or not expect.contains else Failure.CONTENT
 
 
 class Asker:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import gevent
-from gevent import GreenletExit
 from locust.exception import StopTest, StopUser
 
 from lab.driver.journey import give_deadlines
 from lab.driver.locustfiles import announce, listening, user_classes
 from lab.driver.steps import Steps
+from lab.driver.values import child
 from lab.driver.words import BlockOrder
 
 _GOODBYE_S = 1.0  # for all users together, at the end of the run
@@ -36,26 +38,33 @@ class Crew:
         for one in self.classes:
             one.host = self._url
 
-    @contextmanager
-    def user(self, kind: type[Any]) -> Iterator[Steps]:
-        """One user, ready for a step. It is not used again where it ended itself, or never began."""
-        steps = self._idle[kind].pop() if self._idle[kind] else self._hire(kind)
-        try:
-            yield steps
-        except (GreenletExit, StopUser, StopTest):
-            steps.stop()
-            raise
-        except Exception:
-            self._idle[kind].append(steps)
-            raise
-        self._idle[kind].append(steps)
-
-    def _hire(self, kind: type[Any]) -> Steps:
+    def take(self, kind: type[Any]) -> Steps:
+        """An idle user, else a new one that has just had its ``on_start``."""
+        if self._idle[kind]:
+            return self._idle[kind].pop()
         user = kind(self._environment)
         give_deadlines(user)
         steps = Steps(user)
         steps.start()
         return steps
+
+    def keep(self, steps: Steps) -> None:
+        """The user is idle again."""
+        self._idle[type(steps.user)].append(steps)
+
+    @contextmanager
+    def user(self, kind: type[Any]) -> Iterator[Steps]:
+        """One user for one step. It is not used again where it ended itself or was ended."""
+        steps = self.take(kind)
+        try:
+            yield steps
+        except (StopUser, StopTest):
+            steps.stop()
+            raise
+        except Exception:
+            self.keep(steps)
+            raise
+        self.keep(steps)
 
     def leave(self) -> None:
         """The end of the run."""
@@ -90,3 +99,13 @@ class Crews:
         environment.events.test_stop.fire(environment=environment)
         for crew in self._crews.values():
             crew.leave()
+
+
+def classes_drawn(seed: int, classes: Sequence[type[Any]], count: int) -> list[int]:
+    """``count`` indices into ``classes``, drawn by their weights."""
+    bounds = list(accumulate(max(0.0, float(one.weight)) for one in classes))
+    last, total = len(bounds) - 1, bounds[-1]
+    if total <= 0:
+        return [k % len(classes) for k in range(count)]
+    draw = child(seed, "classes").random
+    return [min(bisect_right(bounds, draw() * total), last) for _ in range(count)]

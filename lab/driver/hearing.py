@@ -13,6 +13,7 @@ from lab.driver.steps import Steps
 from lab.driver.words import Failure
 
 _TOLD = 50  # different errors of journeys that the log holds
+_told: set[str] = set()  # in the life of the driver
 log = logging.getLogger(__name__)
 
 
@@ -25,7 +26,6 @@ class Hearing:
     def __init__(self, environment: Any, timeout_ns: int) -> None:
         self._environment = environment
         self.rows = Rows(timeout_ns)
-        self._told: set[str] = set()
         self._base = environment.stats.total.num_requests
         self._shipped = 0
         self._counted = -1
@@ -59,8 +59,8 @@ class Hearing:
         user = None if steps is None else steps.user
         self._environment.events.user_error.fire(user_instance=user, exception=error, tb=error.__traceback__)
         said = f"{journey.name}, {name}: {traceback.format_exception_only(error)[-1].strip()}"
-        if said not in self._told and len(self._told) < _TOLD:
-            self._told.add(said)
+        if said not in _told and len(_told) < _TOLD:
+            _told.add(said)
             last = traceback.extract_tb(error.__traceback__)[-1:]
             place = "".join(f" ({step.filename}:{step.lineno})" for step in last)
             log.warning("a journey failed (said once): %s%s", said, place)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from bisect import bisect_right
 from dataclasses import replace
-from itertools import accumulate
 from typing import Any
 
 import gevent
@@ -14,12 +12,11 @@ from gevent import GreenletExit
 from locust.exception import StopUser
 
 from lab.driver.block import Starting
-from lab.driver.crew import Crew
+from lab.driver.crew import Crew, classes_drawn
 from lab.driver.hearing import Hearing
 from lab.driver.ledger import CpuMeter, Ledger
 from lab.driver.steps import Steps
 from lab.driver.turns import Turns
-from lab.driver.values import child
 from lab.driver.words import Failure, GeneratorChecks, Samples
 
 SLACK_S = 1.0  # beyond the time-out: a journey may have more than one request before it
@@ -37,7 +34,7 @@ class Journeys:
         order = block.order
         self._block = block
         self._crew = crew
-        self._kinds = _draw(order.seed, crew.classes, len(block.due_ns))
+        self._kinds = classes_drawn(order.seed, crew.classes, len(block.due_ns))
         self._ledger = Ledger(block.due_ns, round(order.timeout_s * 1e9), block.ended)
         self._hearing = Hearing(block.environment, self._ledger.timeout_ns)
         self._turns = Turns(self._ledger, order.connections, self._walk, self._missed, block.broke)
@@ -107,12 +104,3 @@ class Journeys:
             if not self._ledger.ended(i):
                 self._missed(i)
 
-
-def _draw(seed: int, classes: tuple[type[Any], ...], count: int) -> list[int]:
-    """For each arrival the index of its class."""
-    bounds = list(accumulate(max(0.0, float(one.weight)) for one in classes))
-    last, total = len(bounds) - 1, bounds[-1]
-    if total <= 0:
-        return [k % len(classes) for k in range(count)]
-    draw = child(seed, "classes").random
-    return [min(bisect_right(bounds, draw() * total), last) for _ in range(count)]

@@ -38,7 +38,8 @@ def lead(asked: Lead, imported_ns: int) -> int:
     try:
         master = Master(asked.listen, forked=asked.workers, joining=asked.join)
     except (SystemExit, RPCError, ZMQError, OSError) as refused:  # Locust ends the process for a taken port
-        why = "the port is taken" if isinstance(refused, SystemExit) else str(refused)
+        taken = isinstance(refused, SystemExit) or "already in use" in str(refused)
+        why = "the port is taken" if taken else str(refused)
         tell(BlockFailed(n=-1, why=f"cannot listen on {asked.listen}: {why}", trace=""))
         return 1
     forked = [_fork(master) for _ in range(asked.workers)]
@@ -100,9 +101,7 @@ def _fork(master: Master) -> subprocess.Popen[bytes]:
 
 
 def _end(forked: Forked) -> None:
-    for process in forked:
-        with suppress(OSError):
-            process.stdin.close()
+    """They have been told; whoever still works when we are gone ends by its stdin."""
     for process in forked:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=_END_S)

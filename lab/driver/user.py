@@ -9,6 +9,7 @@ from typing import Any
 import locust
 from gevent.queue import Queue
 
+from lab.driver.closed import Closed
 from lab.driver.fast import Fast
 from lab.driver.flow import Flow
 from lab.driver.pacer import Pacer
@@ -24,7 +25,7 @@ def open_user(
         fixed_count = 1
 
         def on_start(self) -> None:
-            self.player = Player(pacer, self.environment, {"fast": Fast(), "flow": Flow()})
+            self.player = Player(pacer, self.environment, {"fast": Fast(), "flow": Flow(), "closed": Closed()})
             ready()
 
         @locust.task

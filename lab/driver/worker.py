@@ -42,7 +42,7 @@ from lab.driver.wire import (
 )  # fmt: skip
 from lab.errors import EnvironmentFailed, Exit
 
-_MASTER_GONE_S = 10
+_MASTER_GONE_S = 5
 _FLUSH_S = 0.2  # for a last word to leave
 
 
@@ -66,6 +66,7 @@ def work(asked: Work) -> int:
 def _stay(worker: Worker, asked: Work) -> int:
     try:
         why = worker.until_dismissed()
+        worker.leave()
     except KeyboardInterrupt:
         worker.leave()
         _say("left")
@@ -114,7 +115,9 @@ class Worker:
         self._pacer = Pacer()
         claim_descriptors()
         user = open_user(self._orders, self._pacer, settle, self._play)
-        self._environment: Any = Environment(user_classes=[user], catch_exceptions=True)
+        self._environment: Any = Environment(
+            user_classes=[user], events=locust.events, catch_exceptions=True
+        )
         self._runner = self._join()
         self._runner.register_message(
             "lab-play", lambda msg, **_: self._orders.put(PLAY.validate_json(msg.data))
@@ -152,7 +155,7 @@ class Worker:
         return ""
 
     def leave(self) -> None:
-        """Tell the master that we go."""
+        """Tell the master that we go, and users of a locustfile that it is over."""
         self._environment.events.quitting.fire(environment=self._environment, reverse=True)
         gevent.sleep(_FLUSH_S)
 

@@ -49,6 +49,7 @@ class Web(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.site.connections += 1
+        self.site.peers.add(transport.get_extra_info("peername")[0])
         self.site.open.add(transport)
         self.site.most_open = max(self.site.most_open, len(self.site.open))
 
@@ -101,6 +102,7 @@ class Site:
         self.requests: list[tuple[str, str, bytes]] = []
         self.heads: list[str] = []
         self.connections = 0
+        self.peers: set[str] = set()
         self.most_open = 0
         self.open: set[asyncio.Transport] = set()
         self.loop = asyncio.new_event_loop()
@@ -132,11 +134,11 @@ class Site:
 
 
 @contextmanager
-def serving(delay_s: float = 0.0) -> Iterator[Site]:
-    """A site on a free port of 127.0.0.1, in a thread."""
+def serving(delay_s: float = 0.0, host: str = "127.0.0.1") -> Iterator[Site]:
+    """A site on a free port, in a thread."""
     site = Site(delay_s)
-    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    site.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    listening = socket.create_server((host, 0), backlog=1024)
+    site.url = f"http://{host}:{listening.getsockname()[1]}"
     thread = threading.Thread(target=site.loop.run_forever, daemon=True)
     thread.start()
 
