@@ -291,7 +291,9 @@ def locustfile_() -> None:
     """Where the load driver's own locustfile lies: locust -f "$(lab locustfile)" --host http://..."""
     from importlib.util import find_spec
 
-    spec = find_spec("lab.driver.locustfile")  # found, not imported: Locust patches the process that imports it
+    spec = find_spec(
+        "lab.driver.locustfile"
+    )  # found, not imported: Locust patches the process that imports it
     assert spec is not None and spec.origin is not None
     typer.echo(spec.origin)
 

@@ -79,7 +79,8 @@ def alone(asked: Alone, imported_ns: int) -> int:
             orders.put(ORDERS.validate_json(line))
         except ValueError as wrong:
             tell(BlockFailed(n=-1, why=f"an order that cannot be read: {wrong}", trace=""))
-    environment.events.quitting.fire(environment=environment, reverse=True)  # users say goodbye
+    # Users say goodbye.
+    environment.events.quitting.fire(environment=environment, reverse=True)  # type: ignore[no-untyped-call]
     return 0
 
 

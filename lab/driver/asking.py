@@ -29,7 +29,7 @@ class Answered(NamedTuple):
     failure: Failure
     status: int = 0
     size: int = 0
-    body: bytes = b""
+    body: bytearray = bytearray()  # never written to
     unheard: bool = False  # the connection ended before anything came
     again: bool = False  # a kept-alive connection turned out to be closed, so it was asked twice
 
@@ -62,7 +62,8 @@ class Asker:
         self._fresh: set[object] = set()  # greenlets whose request opened a connection
         self._session = FastHttpSession(
             base_url=url.rstrip("/"),
-            request_event=EventHook(),  # of its own: Locust's statistics gain these requests once a second
+            # Of its own: Locust's statistics gain these requests once a second.
+            request_event=EventHook(),  # type: ignore[no-untyped-call]
             user=None,
             max_retries=0,
             client_pool=_Connections(self._opened),
@@ -139,4 +140,4 @@ def _read(response: Any, keep: bool) -> Answered:
         size += len(part)
         if keep and len(kept) < KEPT_BYTES:
             kept += part
-    return Answered(Failure.NONE, response.status_code, size, bytes(kept))
+    return Answered(Failure.NONE, response.status_code, size, kept)

@@ -78,6 +78,7 @@ class Crews:
 
     def __init__(self) -> None:
         self._crews: dict[tuple[Path, tuple[str, ...], str], Crew] = {}
+        self._stopped = False
 
     def of(self, order: BlockOrder, environment: Any) -> Crew:
         """The one for this order. LabError where there is a mistake in the locustfile."""
@@ -85,6 +86,7 @@ class Crews:
         key = (order.locustfile, order.user_classes, order.url)
         if key not in self._crews:
             if not self._crews:
+                environment.events.test_stop.add_listener(self._stop)
                 environment.events.quitting.add_listener(self._leave)
             before = listening(environment)
             classes = user_classes(order.locustfile, order.user_classes)
@@ -95,8 +97,12 @@ class Crews:
         crew.come()
         return crew
 
+    def _stop(self, **_: Any) -> None:
+        self._stopped = True
+
     def _leave(self, environment: Any, **_: Any) -> None:
-        environment.events.test_stop.fire(environment=environment)
+        if not self._stopped:
+            environment.events.test_stop.fire(environment=environment)
         for crew in self._crews.values():
             crew.leave()
 

@@ -69,8 +69,9 @@ def _one(error: BaseException) -> Failure | None:
             return failure
     if isinstance(error, of_requests.ConnectionError | of_requests.ChunkedEncodingError):
         return Failure.RESET
-    is_of_socket = isinstance(error, OSError) and not isinstance(error, of_requests.RequestException)
-    return failure_of_code(error.errno) if is_of_socket and error.errno is not None else None
+    if isinstance(error, OSError) and not isinstance(error, of_requests.RequestException) and error.errno:
+        return failure_of_code(error.errno)
+    return None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

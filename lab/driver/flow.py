@@ -65,7 +65,7 @@ class _Plain:
         found = self._asker.ask(self._targets[i], max(left_s, 0.0), keep=bool(text))
         ledger.retried += found.again
         if found.failure is Failure.NONE:
-            job.answer(i, found.status, found.size, found.body)
+            job.answer(i, found.status, found.size, found.body, len(found.body))
         else:
             job.fail(i, found.failure)
 

@@ -26,7 +26,7 @@ class Hearing:
     def __init__(self, environment: Any, timeout_ns: int) -> None:
         self._environment = environment
         self.rows = Rows(timeout_ns)
-        self._base = environment.stats.total.num_requests
+        self._base: int = environment.stats.total.num_requests
         self._shipped = 0
         self._counted = -1
         environment.events.request.add_listener(self._heard)

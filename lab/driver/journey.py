@@ -91,10 +91,12 @@ def give_deadlines(user: Any) -> None:
                 return ask(method, url, name, *rest, **options)
         except GreenletExit:
             given_up = RequestFailed(Failure.TIMEOUT, 0)
-            journey.fail(str(method), str(name or getattr(client, "request_name", None) or url), given_up, began_ns)
+            journey.fail(
+                str(method), str(name or getattr(client, "request_name", None) or url), given_up, began_ns
+            )
             raise
 
-    client.request = ask_in_time
+    user.client.request = ask_in_time
 
 
 def outcome(exception: Any, response: Any) -> tuple[Failure, int]:
@@ -107,7 +109,11 @@ def outcome(exception: Any, response: Any) -> tuple[Failure, int]:
         return exception.failure, exception.status
     refused = isinstance(exception, CatchResponseError | ResponseError | str)  # by the journey's own code
     cause = getattr(response, "error", None) if refused else exception
-    if not (refused and status) and isinstance(cause, BaseException) and (how := failure_of(cause)) is not None:
+    if (
+        not (refused and status)
+        and isinstance(cause, BaseException)
+        and (how := failure_of(cause)) is not None
+    ):
         return how, 0
     if status >= 400:
         return Failure.STATUS, status

@@ -103,4 +103,3 @@ class Journeys:
         for i in left:
             if not self._ledger.ended(i):
                 self._missed(i)
-

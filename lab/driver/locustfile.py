@@ -9,6 +9,7 @@ Locust's ``request`` event.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -18,7 +19,7 @@ from typing import Any
 
 import gevent
 from locust import User, events, task
-from locust.exception import StopTest
+from locust.exception import StopUser
 
 from lab.driver.block import Executor, Starting, UnderWay
 from lab.driver.fast import Fast
@@ -28,7 +29,7 @@ from lab.driver.ledger import CpuMeter
 from lab.driver.pacer import Pacer
 from lab.driver.play import Player
 from lab.driver.words import BlockOrder, GeneratorChecks, Samples
-from lab.errors import LabError
+from lab.errors import Exit, LabError
 from lab.model.scenario import Request, Stage
 from lab.scenario.request_list import parse_requests
 
@@ -37,20 +38,27 @@ _MOST = 200_000  # arrivals that are planned at once: it takes up to 3 s, and 10
 _LEAD_S, _LEAD_OF_ARRIVAL_S = 0.05, 15e-6
 _CONNECTIONS = (512, 8192)
 _LOOK_S = 0.02
+log = logging.getLogger(__name__)
 
 
-@events.init_command_line_parser.add_listener
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def _add_options(parser: Any) -> None:
     group = parser.add_argument_group("Open load")
     group.add_argument("--rate", type=float, default=10.0, help="Requests a second that are due (10).")
-    group.add_argument("--arrivals", default="poisson", choices=["poisson", "constant"], help="How they are spread.")
-    group.add_argument("--seed", type=int, default=1, help="Equal seeds make equal requests at equal moments.")
+    group.add_argument(
+        "--arrivals", default="poisson", choices=["poisson", "constant"], help="How they are spread."
+    )
+    group.add_argument(
+        "--seed", type=int, default=1, help="Equal seeds make equal requests at equal moments."
+    )
     group.add_argument("--path", default="/", help="What is asked for, with GET (/).")
-    group.add_argument("--requests", default="", help="A YAML file with requests as in a scenario, instead of --path.")
+    group.add_argument(
+        "--requests", default="", help="A YAML file with requests as in a scenario, instead of --path."
+    )
     group.add_argument("--timeout", type=float, default=2.0, help="Seconds that an answer may take (2).")
 
 
-@events.init.add_listener
+@events.init.add_listener  # type: ignore[untyped-decorator]
 def _begin(environment: Any, **_: Any) -> None:
     install_buckets()
     try:
@@ -75,7 +83,11 @@ class OpenLoad(User):
         try:
             self._player.play(self._order())
         except (ValueError, LabError) as error:
-            raise StopTest(str(error)) from None
+            log.error("lab: %s", error)
+            self.environment.process_exit_code = int(Exit.USAGE)
+            runner = self.environment.runner
+            gevent.spawn(runner.quit if self.environment.web_ui is None else runner.stop)
+            raise StopUser from None
 
     def _order(self) -> BlockOrder:
         asked, n = self.environment.parsed_options, next(self._n)

@@ -85,7 +85,7 @@ def _read(path: Path) -> dict[str, type[locust.User]]:
             why=f"it imports {error.name!r}, which is not installed",
             do=f"install {module!r} where the lab is installed, or put it beside the file",
         ) from None
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a person's file does is told in words
         raise _unreadable(path, _place(error, path), f"{type(error).__name__}: {error}") from None
     _loaded.add(path.stem)
     if not found:
@@ -100,7 +100,9 @@ def _read(path: Path) -> dict[str, type[locust.User]]:
 
 def _refuse_name(path: Path) -> None:
     if not path.is_file():
-        raise LabError(f"there is no locustfile {path.name}", where=str(path), do="name a Python file that exists")
+        raise LabError(
+            f"there is no locustfile {path.name}", where=str(path), do="name a Python file that exists"
+        )
     taken = path.stem in sys.stdlib_module_names or (path.stem in sys.modules and path.stem not in _loaded)
     if taken and path.stem != "locust":  # Locust calls that one otherwise by itself
         raise LabError(
@@ -120,7 +122,9 @@ def _unreadable(path: Path, place: str, said: str) -> LabError:
 def _place(error: BaseException, path: Path) -> str:
     """The last line of the person's own code on the way to the error."""
     steps = traceback.extract_tb(error.__traceback__)
-    own = [f"{step.filename}:{step.lineno}" for step in steps if Path(step.filename).is_relative_to(path.parent)]
+    own = [
+        f"{step.filename}:{step.lineno}" for step in steps if Path(step.filename).is_relative_to(path.parent)
+    ]
     return own[-1] if own else str(path)
 
 

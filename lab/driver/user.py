@@ -25,7 +25,9 @@ def open_user(
         fixed_count = 1
 
         def on_start(self) -> None:
-            self.player = Player(pacer, self.environment, {"fast": Fast(), "flow": Flow(), "closed": Closed()})
+            self.player = Player(
+                pacer, self.environment, {"fast": Fast(), "flow": Flow(), "closed": Closed()}
+            )
             ready()
 
         @locust.task

@@ -115,9 +115,7 @@ class Worker:
         self._pacer = Pacer()
         claim_descriptors()
         user = open_user(self._orders, self._pacer, settle, self._play)
-        self._environment: Any = Environment(
-            user_classes=[user], events=locust.events, catch_exceptions=True
-        )
+        self._environment: Any = Environment(user_classes=[user], events=locust.events, catch_exceptions=True)
         self._runner = self._join()
         self._runner.register_message(
             "lab-play", lambda msg, **_: self._orders.put(PLAY.validate_json(msg.data))

@@ -28,7 +28,13 @@ def _asked(path: Path, names: tuple[str, ...]) -> tuple[str, ...]:
     words = [sys.executable, "-P", "-m", "lab.driver.locustfiles", str(path), *names]
     try:
         said = subprocess.run(
-            words, capture_output=True, text=True, timeout=_READ_S, cwd="/", stdin=subprocess.DEVNULL, check=False
+            words,
+            capture_output=True,
+            text=True,
+            timeout=_READ_S,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise LabError(
