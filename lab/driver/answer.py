@@ -13,7 +13,11 @@ KEPT_BYTES = 1 << 20  # of a body in which a text is expected: an answer without
 # Bodies never follow 204 and 304. Any header line but those that say where the body ends, or that the connection does.
 _OTHER = rb"(?:(?!content-length:|transfer-encoding:|connection:(?! *keep-alive\r))[^\r\n]+\r\n)*+"
 _COMMON = re.compile(
-    rb"HTTP/1\.1 ((?!204|304)[2-5]\d\d)[^\r\n]*\r\n" + _OTHER + rb"content-length: *(\d{1,12}) *\r\n" + _OTHER + rb"\r\n",
+    rb"HTTP/1\.1 ((?!204|304)[2-5]\d\d)[^\r\n]*\r\n"
+    + _OTHER
+    + rb"content-length: *(\d{1,12}) *\r\n"
+    + _OTHER
+    + rb"\r\n",
     re.IGNORECASE,
 )
 

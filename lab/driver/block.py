@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lab.driver.ledger import CpuMeter
+from lab.driver.pacer import Pacer
 from lab.driver.schedule import Schedule
 from lab.driver.words import BlockOrder, GeneratorChecks, Samples
 
@@ -23,6 +24,7 @@ class Starting:
     plan: Schedule
     due_ns: Sequence[int]
     environment: Any
+    pacer: Pacer
     ended: Callable[[], None]
     broke: Callable[[BaseException], None]
 
@@ -35,9 +37,6 @@ class UnderWay(Protocol):
 
     def fold(self, stats: Any) -> int:
         """Bring Locust's statistics up to date; how many requests of this block they have gained so far."""
-
-    def tick(self) -> None:
-        """Called some fifty times a second: a little of the book-keeping that would else pile up."""
 
     def checks(self, cpu: CpuMeter, counted: int) -> GeneratorChecks:
         """The generator's own figures, once everything has ended."""

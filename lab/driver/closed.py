@@ -73,8 +73,6 @@ class Users:
         del stats
         return self._hearing.counted()
 
-    def tick(self) -> None: ...
-
     def checks(self, cpu: CpuMeter, counted: int) -> GeneratorChecks:
         rows = self._hearing.rows
         return GeneratorChecks(

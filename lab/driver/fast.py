@@ -19,6 +19,7 @@ from lab.driver.job import Job
 from lab.driver.ledger import Ledger
 from lab.driver.line import Line
 from lab.driver.listeners import teller
+from lab.driver.pacer import Pacer
 from lab.driver.planned import Planned
 from lab.driver.render import messages
 from lab.driver.words import Failure
@@ -41,12 +42,15 @@ class Lane:
         self.buffer = bytearray(_BUFFER)  # one for all: what comes in is used up at once
         self._serving = False
 
-    def begin(self, job: Job, cap: int) -> None:
-        """From now on requests are those of ``job``. Resolves the host's name, which may block the caller."""
+    def begin(self, job: Job, cap: int, pacer: Pacer) -> None:
+        """From now on requests are those of ``job``, due when ``pacer`` says. Finding the host may block."""
         self.job = job
         self.cap = cap
+        self.pacer = pacer
         self._address = _resolve(self._host, self._port)
         self._oldest = 0
+        while self.idle and len(self.lines) > cap:
+            self.idle[0].close()  # an earlier block had room for more
         self._sweeping = get_hub().loop.timer(_SWEEP_S, _SWEEP_S)
         self._sweeping.start(self._sweep)
 
@@ -150,5 +154,5 @@ class Fast:
             broke=block.broke,
             heard=teller(block.environment, ledger, targets, order),
         )
-        lane.begin(job, order.connections)
+        lane.begin(job, order.connections, block.pacer)
         return Planned(order=order, job=job, executor="fast", launch=lane.fire, give_up=lane.end)

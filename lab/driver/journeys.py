@@ -47,8 +47,6 @@ class Journeys:
         del stats
         return self._hearing.counted()
 
-    def tick(self) -> None: ...
-
     def checks(self, cpu: CpuMeter, counted: int) -> GeneratorChecks:
         rows = self._hearing.rows
         return replace(

@@ -45,6 +45,7 @@ class Ledger:
         self._bytes = array("i", bytes(4 * n))
         self._error = array("B", bytes(n))
         self.open = n
+        self.now_ns = 0  # when the last one ended
         self._finished = finished
         self.queued = 0
         self.retried = 0
@@ -74,7 +75,7 @@ class Ledger:
 
     def close(self, i: int, failure: Failure, status: int = 0, size: int = 0) -> None:
         """Request ``i`` ended: answered with ``status`` and ``size`` bytes of body, or not."""
-        done = time.monotonic_ns()
+        self.now_ns = done = time.monotonic_ns()
         last = self.due_ns[i] + self.timeout_ns
         if failure is _TIMEOUT or done > last:
             # An answer after the time-out is none: nobody waits for it any more.
@@ -141,7 +142,10 @@ class Ledger:
         done, due, sent = (np.asarray(a) for a in (self._done_ns, self.due_ns, self._sent_ns))
         if not (was := sent > 0).any():
             return 0.0
-        from_due, from_sent = np.percentile(done[was] - due[was], 99), np.percentile(done[was] - sent[was], 99)
+        from_due, from_sent = (
+            np.percentile(done[was] - due[was], 99),
+            np.percentile(done[was] - sent[was], 99),
+        )
         return max(0.0, float(from_due - from_sent) / 1e9)
 
     def _lateness_s(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

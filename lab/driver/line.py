@@ -10,14 +10,13 @@ from gevent import get_hub, monkey
 from gevent.socket import IPPROTO_TCP, SO_ERROR, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY
 
 from lab.driver.answer import Answer, HTTPParseError, whole
+from lab.driver.failures import failure_of_code
 from lab.driver.words import Failure
 
 if TYPE_CHECKING:
     from lab.driver.fast import Address, Lane
 
 _READ, _WRITE = 1, 2
-_OURS = {errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-_NO_WAY = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
 _socket: Any = monkey.get_original("socket", "socket")  # gevent's own would park a greenlet
 
 
@@ -66,10 +65,10 @@ class Line:
             made.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
             code = made.connect_ex(address)
         except OSError as error:
-            self._fail(_failure(error.errno))
+            self._fail(failure_of_code(error.errno))
             return
         if code not in (0, errno.EINPROGRESS):
-            self._fail(_failure(code))
+            self._fail(failure_of_code(code))
             return
         self._recv, self._send = made.recv_into, made.send
         loop: Any = get_hub().loop
@@ -81,7 +80,7 @@ class Line:
         self._writer.stop()
         code = self._socket.getsockopt(SOL_SOCKET, SO_ERROR)
         if code:
-            self._fail(_failure(code))
+            self._fail(failure_of_code(code))
             return
         self._reader.start(self._readable)
         self._write(self._lane.job.messages[self.i])
@@ -118,8 +117,11 @@ class Line:
             elif not self._heard and (found := whole(lane.buffer, length)) is not None:
                 self._used = True
                 self.busy = False
-                lane.job.answer(self.i, found[0], found[1], lane.buffer, length)
+                job, pacer = lane.job, lane.pacer
+                job.answer(self.i, found[0], found[1], lane.buffer, length)
                 lane.free(self)
+                if pacer.next_ns <= job.ledger.now_ns:
+                    pacer.catch_up()
             else:
                 self._parse(bytes(lane.buffer[:length]))
         except Exception as defect:  # noqa: BLE001 - the hub would print it and the block would never end
@@ -179,7 +181,9 @@ class Line:
             self._disconnect()
             self._connect()
             return
-        self._fail(Failure.RESET if error.errno in (errno.ECONNRESET, errno.EPIPE) else _failure(error.errno))
+        self._fail(
+            Failure.RESET if error.errno in (errno.ECONNRESET, errno.EPIPE) else failure_of_code(error.errno)
+        )
 
     def _fail(self, failure: Failure) -> None:
         i = self.i
@@ -199,13 +203,3 @@ class Line:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-
-def _failure(code: int | None) -> Failure:
-    if code == errno.ECONNREFUSED:
-        return Failure.REFUSED
-    if code == errno.ETIMEDOUT:
-        return Failure.TIMEOUT
-    if code in _NO_WAY:
-        return Failure.UNREACHABLE
-    return Failure.LOCAL if code in _OURS else Failure.RESET

@@ -55,7 +55,7 @@ def teller(
                     start_time=row.due_ns / 1e9 + wall_s,
                     response=None,
                 )
-            except Exception:  # noqa: BLE001 - as in Locust: a listener's mistake is logged, and the load goes on
+            except Exception:
                 log.exception("a listener of the request event failed")
 
     return tell

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+from gevent import get_hub
 from locust import User, events, task
 from locust.exception import StopUser
 
@@ -61,6 +62,8 @@ def _add_options(parser: Any) -> None:
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def _begin(environment: Any, **_: Any) -> None:
     install_buckets()
+    # Else a run time counts from when Locust itself was imported, a second ago.
+    get_hub().loop.update_now()
     try:
         _requests(environment.parsed_options)
     except LabError as error:
@@ -151,9 +154,6 @@ class _Draining:
 
     def fold(self, stats: Any) -> int:
         return self._inner.fold(stats)
-
-    def tick(self) -> None:
-        self._inner.tick()
 
     def checks(self, cpu: CpuMeter, counted: int) -> GeneratorChecks:
         return self._inner.checks(cpu, counted)

@@ -21,6 +21,8 @@ _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 _NONBLOCK_CLOEXEC = os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
 _READ = 1
 _MERGE_NS = 20_000  # arrivals this close share one wake-up: setting the timer again costs about as much
+_NEVER = 1 << 63
+_SENDS_TO_CATCH_UP = 4  # more than one, or the driver would stay behind
 _SENDS_PER_WAKE = 16  # then the loop gets to read answers, also when the driver is behind
 
 
@@ -83,11 +85,20 @@ class LoopTimer:
 
 
 class Pacer:
-    """Fires a list of moments, one list after another."""
+    """Fires a list of moments, one list after another.
+
+    ``next_ns`` is the next moment of the list under way. Whoever has kept the hub for a while looks at it and
+    calls ``catch_up``: a crowd of answers would else hold up what is due until the last of them is read.
+    """
 
     def __init__(self, timer: Timer | None = None) -> None:
         self._timer = timer or best_timer()
         self.precise = self._timer.precise
+        self.next_ns = _NEVER
+        self._moments: Sequence[int] = ()
+        self._at = 0
+        self._fire: Callable[[int], None] = _ignore
+        self._waiter: Any = None
 
     def run(self, moments_ns: Sequence[int], fire: Callable[[int], None]) -> None:
         """Call ``fire(i)`` in the hub at ``moments_ns[i]`` (sorted, absolute); return after the last.
@@ -96,35 +107,48 @@ class Pacer:
         """
         if not moments_ns:
             return
-        waiter: Any = Waiter()
-        at = 0
-
-        def wake() -> None:
-            nonlocal at
-            try:
-                at = self._fire_due(moments_ns, at, fire)
-            except BaseException:  # noqa: BLE001 - the hub would print it and the block would never end
-                waiter.throw(*sys.exc_info())
-                return
-            if at < len(moments_ns):
-                self._timer.arm(moments_ns[at])
-            else:
-                waiter.switch(None)
-
-        self._timer.watch(wake)
+        self._moments, self._at, self._fire = moments_ns, 0, fire
+        self.next_ns = moments_ns[0]
+        self._waiter = waiter = Waiter()
+        self._timer.watch(self._wake)
         self._timer.arm(moments_ns[0])
         try:
             waiter.get()
         finally:
             self._timer.disarm()
+            self.next_ns, self._waiter = _NEVER, None
 
-    @staticmethod
-    def _fire_due(moments_ns: Sequence[int], at: int, fire: Callable[[int], None]) -> int:
-        last = min(at + _SENDS_PER_WAKE, len(moments_ns))
-        while at < last and moments_ns[at] <= time.monotonic_ns() + _MERGE_NS:
-            fire(at)
-            at += 1
-        return at
+    def catch_up(self) -> None:
+        """Fire a few of the moments that have passed. In the hub only."""
+        self._fire_due(_SENDS_TO_CATCH_UP)
+
+    def _wake(self) -> None:
+        self._fire_due(_SENDS_PER_WAKE)
+        if self.next_ns != _NEVER:
+            self._timer.arm(self.next_ns)
+
+    def _fire_due(self, most: int) -> None:
+        moments, fire = self._moments, self._fire
+        last = min(self._at + most, len(moments))
+        try:
+            while self._at < last and moments[self._at] <= time.monotonic_ns() + _MERGE_NS:
+                self._at += 1
+                fire(self._at - 1)
+        except BaseException:  # noqa: BLE001 - the hub would print it and the block would never end
+            self._end(*sys.exc_info())
+            return
+        if self._at < len(moments):
+            self.next_ns = moments[self._at]
+        else:
+            self._end()
+
+    def _end(self, *error: Any) -> None:
+        self.next_ns = _NEVER
+        self._at = len(self._moments)
+        self._timer.disarm()
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            waiter.throw(*error) if error else waiter.switch(None)
 
 
 def best_timer() -> Timer:

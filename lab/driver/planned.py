@@ -30,9 +30,6 @@ class Planned:
     def fold(self, stats: Any) -> int:
         return self._folding.into(stats)
 
-    def tick(self) -> None:
-        self._folding.count()
-
     def checks(self, cpu: CpuMeter, counted: int) -> GeneratorChecks:
         found = self.job.ledger.checks(cpu, counted)
         return replace(found, executor=self.executor, connections=self.order.connections)

@@ -22,7 +22,6 @@ from lab.model.histogram import Histogram
 
 _STRETCH_S = 0.25
 _FOLD_S = 1.0
-_TICK_S = 0.02
 _OVERRUN_S = 5.0  # a block that is not drained so long after its last time-out is a defect, not an app
 
 
@@ -71,6 +70,7 @@ class Player:
             plan=plan,
             due_ns=due_ns,
             environment=self._environment,
+            pacer=self._pacer,
             ended=lambda: end.set(None),
             broke=end.set_exception,
         )
@@ -78,7 +78,6 @@ class Player:
         cpu = CpuMeter()
         beside = [
             gevent.spawn(_every, _STRETCH_S, order.start_ns, cpu.read),
-            gevent.spawn(_every, _TICK_S, order.start_ns, under_way.tick),
             gevent.spawn(_every, _FOLD_S, order.start_ns, lambda: under_way.fold(self._environment.stats)),
         ]
         try:

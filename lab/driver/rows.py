@@ -59,16 +59,16 @@ class Rows:
         """How many had a complete answer."""
         return int(np.count_nonzero((np.asarray(self._status) > 0) | (np.asarray(self._error) == 0)))
 
-    def samples(self, since: int = 0) -> Samples:
-        """All rows from the ``since``-th on, in order of their due moments."""
-        rows = np.zeros(len(self) - since, dtype=SAMPLE)
+    def samples(self) -> Samples:
+        """All rows, in order of their due moments."""
+        rows = np.zeros(len(self), dtype=SAMPLE)
         columns = (
             ("due_ns", self._due_ns), ("sent_ns", self._sent_ns), ("done_ns", self._done_ns),
             ("status", self._status), ("bytes", self._bytes), ("error", self._error), ("name", self._name),
         )  # fmt: skip
         for column, values in columns:
             # A copy: an array that numpy looks at cannot grow.
-            rows[column] = np.array(values[since:])
+            rows[column] = np.array(values)
         return rows[np.argsort(rows["due_ns"], kind="stable")]
 
     def _index(self, name: str) -> int:

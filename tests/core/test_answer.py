@@ -38,9 +38,19 @@ def read(part: bytes) -> tuple[int, int, bool] | None:
 
 
 names = st.sampled_from(
-    ["Content-Length", "content-length", "Transfer-Encoding", "Connection", "connection", "Date", "X-Content-Length"]
+    [
+        "Content-Length",
+        "content-length",
+        "Transfer-Encoding",
+        "Connection",
+        "connection",
+        "Date",
+        "X-Content-Length",
+    ]
 )
-texts = st.sampled_from(["5", "05", "0", "+5", "5, 5", "close", "keep-alive", "Keep-Alive", "chunked", " 5 ", "é", ""])
+texts = st.sampled_from(
+    ["5", "05", "0", "+5", "5, 5", "close", "keep-alive", "Keep-Alive", "chunked", " 5 ", "é", ""]
+)
 heads = st.lists(st.tuples(names, texts), max_size=5)
 statuses = st.sampled_from(["200", "204", "304", "404", "599", "103", "099", "20", "2x0", "700"])
 bodies = st.sampled_from([b"", b"hello", b"hello!", b"0\r\n\r\n", b"\r\n\r\n"])

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.heartbeat import CpuTimes, Stall, parse_stat, steal_share
 from lab.driver import ledger as _ledger
 from lab.driver.ledger import CpuMeter, Ledger
 from lab.driver.words import SAMPLE, Failure
+from lab.heartbeat import CpuTimes, Stall, parse_stat, steal_share
 
 MS = 1_000_000
 

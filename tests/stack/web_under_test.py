@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -87,7 +88,6 @@ class Web(asyncio.Protocol):
         if path in _ENDS:
             self.transport.close()
 
-
     def _go_on(self, more: bytes) -> None:
         if not self.transport.is_closing():
             self.transport.write(more)
@@ -134,16 +134,18 @@ class Site:
 
 
 @contextmanager
-def serving(delay_s: float = 0.0, host: str = "127.0.0.1") -> Iterator[Site]:
-    """A site on a free port, in a thread."""
+def serving(
+    delay_s: float = 0.0, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[Site]:
+    """A site on a free port, in a thread; with a certificate, an https one."""
     site = Site(delay_s)
     listening = socket.create_server((host, 0), backlog=1024)
-    site.url = f"http://{host}:{listening.getsockname()[1]}"
+    site.url = f"{'https' if tls else 'http'}://{host}:{listening.getsockname()[1]}"
     thread = threading.Thread(target=site.loop.run_forever, daemon=True)
     thread.start()
 
     async def start() -> asyncio.Server:
-        return await site.loop.create_server(lambda: Web(site), sock=listening)
+        return await site.loop.create_server(lambda: Web(site), sock=listening, ssl=tls)
 
     async def stop(server: asyncio.Server) -> None:
         server.close()
