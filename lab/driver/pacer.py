@@ -21,6 +21,7 @@ _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 _NONBLOCK_CLOEXEC = os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
 _READ = 1
 _MERGE_NS = 20_000  # arrivals this close share one wake-up: setting the timer again costs about as much
+_GATHER_NS = 20_000  # what follows so closely is waited for: at high rates a wake-up costs more than a request
 _NEVER = 1 << 63
 _SENDS_TO_CATCH_UP = 4  # more than one, or the driver would stay behind
 _SENDS_PER_WAKE = 16  # then the loop gets to read answers, also when the driver is behind
@@ -125,7 +126,15 @@ class Pacer:
     def _wake(self) -> None:
         self._fire_due(_SENDS_PER_WAKE)
         if self.next_ns != _NEVER:
-            self._timer.arm(self.next_ns)
+            self._timer.arm(self._wake_up_ns())
+
+    def _wake_up_ns(self) -> int:
+        """When to wake up for the next moment: with the last of those that follow it closely."""
+        moments, at = self._moments, self._at
+        limit = moments[at] + _GATHER_NS
+        while at + 1 < len(moments) and moments[at + 1] <= limit:
+            at += 1
+        return moments[at]
 
     def _fire_due(self, most: int) -> None:
         moments, fire = self._moments, self._fire
