@@ -36,11 +36,11 @@ def main() -> None:
     asked = options(sys.argv[1:])
     install_buckets()
     if isinstance(asked, Work):
-        from lab.driver.worker import work
+        from lab.driver.distributed.worker import work
 
         code = work(asked)
     elif isinstance(asked, Lead):
-        from lab.driver.lead import lead
+        from lab.driver.distributed.lead import lead
 
         code = lead(asked, imported_ns)
     else:

@@ -23,8 +23,8 @@ from locust import User, events, task
 from locust.exception import StopUser
 
 from lab.driver.block import Executor, Starting, UnderWay
-from lab.driver.fast import Fast
-from lab.driver.flow import Flow
+from lab.driver.fast.lane import Fast
+from lab.driver.flow.plain import Flow
 from lab.driver.fold import install_buckets
 from lab.driver.ledger import CpuMeter
 from lab.driver.pacer import Pacer

@@ -21,7 +21,9 @@ _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 _NONBLOCK_CLOEXEC = os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
 _READ = 1
 _MERGE_NS = 20_000  # arrivals this close share one wake-up: setting the timer again costs about as much
-_GATHER_NS = 20_000  # what follows so closely is waited for: at high rates a wake-up costs more than a request
+_GATHER_NS = (
+    20_000  # what follows so closely is waited for: at high rates a wake-up costs more than a request
+)
 _NEVER = 1 << 63
 _SENDS_TO_CATCH_UP = 4  # more than one, or the driver would stay behind
 _SENDS_PER_WAKE = 16  # then the loop gets to read answers, also when the driver is behind

@@ -12,10 +12,10 @@ from gevent.event import AsyncResult
 
 from lab.driver.block import Executor, Starting, UnderWay
 from lab.driver.choice import choose
+from lab.driver.distributed.share import WHOLE, Share
 from lab.driver.ledger import CpuMeter
 from lab.driver.pacer import Pacer
 from lab.driver.schedule import Schedule, schedule
-from lab.driver.share import WHOLE, Share
 from lab.driver.words import BlockOrder, GeneratorChecks, Samples
 from lab.driver.words import Executor as Name
 from lab.model.histogram import Histogram

@@ -9,9 +9,9 @@ from typing import Any
 import locust
 from gevent.queue import Queue
 
-from lab.driver.closed import Closed
-from lab.driver.fast import Fast
-from lab.driver.flow import Flow
+from lab.driver.fast.lane import Fast
+from lab.driver.flow.closed import Closed
+from lab.driver.flow.plain import Flow
 from lab.driver.pacer import Pacer
 from lab.driver.play import Player
 

@@ -25,7 +25,7 @@ def user_classes(path: Path, names: Sequence[str] = ()) -> tuple[str, ...]:
 
 @lru_cache
 def _asked(path: Path, names: tuple[str, ...]) -> tuple[str, ...]:
-    words = [sys.executable, "-P", "-m", "lab.driver.locustfiles", str(path), *names]
+    words = [sys.executable, "-P", "-m", "lab.driver.flow.locustfiles", str(path), *names]
     try:
         said = subprocess.run(
             words,

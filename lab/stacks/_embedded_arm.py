@@ -101,7 +101,9 @@ class EmbeddedArm:
             wait_for(server, "shop")
             return
         try:
-            wait_until(lambda: self._answers(server), living=server.alive, log=server.last_lines, what=service)
+            wait_until(
+                lambda: self._answers(server), living=server.alive, log=server.last_lines, what=service
+            )
         except EnvironmentFailed as error:
             if not server.alive() and not is_free(server.port):
                 raise PortTaken(error.what, f"{HOST}:{server.port}", error.why, "free the port") from error

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lab.driver.answer import Answer, HTTPParseError, whole
+from lab.driver.fast.answer import Answer, HTTPParseError, whole
 
 
 class Heard:

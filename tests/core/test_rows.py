@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.driver.rows import MOST_NAMES, OTHERS, Rows
+from lab.driver.flow.rows import MOST_NAMES, OTHERS, Rows
 from lab.model.load import Failure
 
 TIMEOUT_NS = 1_000

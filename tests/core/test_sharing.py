@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.driver.arrived import order_here
-from lab.driver.clocks import Echo, ahead_ns
-from lab.driver.merge import Part, merged, rows_of
+from lab.driver.distributed.arrived import order_here
+from lab.driver.distributed.clocks import Echo, ahead_ns
+from lab.driver.distributed.merge import Part, merged, rows_of
+from lab.driver.distributed.share import Share
+from lab.driver.distributed.wire import PLAY, Play, SharePlayed
 from lab.driver.options import Address, Alone, Lead, Work, options
 from lab.driver.schedule import schedule
-from lab.driver.share import Share
-from lab.driver.wire import PLAY, Play, SharePlayed
 from lab.driver.words import SAMPLE, BlockOrder, GeneratorChecks, Samples
 from lab.model.histogram import Histogram
 from lab.model.scenario import Request, Stage

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from lab.driver.distributed.wire import Play
 from lab.driver.options import Address
-from lab.driver.wire import Play
 from lab.driver.words import BlockOrder
 
 

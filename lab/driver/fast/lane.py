@@ -15,9 +15,9 @@ from gevent import get_hub
 from gevent.socket import AF_UNSPEC, IPPROTO_TCP, SOCK_STREAM, gaierror, getaddrinfo
 
 from lab.driver.block import Starting
+from lab.driver.fast.line import Line
 from lab.driver.job import Job
 from lab.driver.ledger import Ledger
-from lab.driver.line import Line
 from lab.driver.listeners import teller
 from lab.driver.pacer import Pacer
 from lab.driver.planned import Planned

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 
-from lab.driver.asking import Asker
 from lab.driver.block import Starting, UnderWay
-from lab.driver.crew import Crews
+from lab.driver.flow.asking import Asker
+from lab.driver.flow.crew import Crews
+from lab.driver.flow.journeys import Journeys
+from lab.driver.flow.turns import Turns
 from lab.driver.job import Job
-from lab.driver.journeys import Journeys
 from lab.driver.ledger import Ledger
 from lab.driver.listeners import teller
 from lab.driver.planned import Planned
-from lab.driver.turns import Turns
 from lab.driver.values import Target
 from lab.driver.words import Failure
 

@@ -12,11 +12,11 @@ from gevent import GreenletExit
 from locust.exception import StopUser
 
 from lab.driver.block import Starting
-from lab.driver.crew import Crew, classes_drawn
-from lab.driver.hearing import Hearing
+from lab.driver.flow.crew import Crew, classes_drawn
+from lab.driver.flow.hearing import Hearing
+from lab.driver.flow.steps import Steps
+from lab.driver.flow.turns import Turns
 from lab.driver.ledger import CpuMeter, Ledger
-from lab.driver.steps import Steps
-from lab.driver.turns import Turns
 from lab.driver.words import Failure, GeneratorChecks, Samples
 
 SLACK_S = 1.0  # beyond the time-out: a journey may have more than one request before it

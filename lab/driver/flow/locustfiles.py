@@ -1,6 +1,6 @@
 """A user's own locustfile: read by Locust's own loader, with every mistake in it told in plain words.
 
-``python -m lab.driver.locustfiles FILE [CLASS ...]`` says as one line of JSON which user classes it has, or what
+``python -m lab.driver.flow.locustfiles FILE [CLASS ...]`` says as one line of JSON which user classes it has, or what
 is wrong with it: whoever asks need not import Locust for it.
 """
 

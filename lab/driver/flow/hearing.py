@@ -7,9 +7,9 @@ import time
 import traceback
 from typing import Any
 
-from lab.driver.journey import Journey, NotSent, journey_here, outcome
-from lab.driver.rows import Rows
-from lab.driver.steps import Steps
+from lab.driver.flow.journey import Journey, NotSent, journey_here, outcome
+from lab.driver.flow.rows import Rows
+from lab.driver.flow.steps import Steps
 from lab.driver.words import Failure
 
 _TOLD = 50  # different errors of journeys that the log holds

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from lab.driver.share import Share
+from lab.driver.distributed.share import Share
 from lab.driver.words import BlockOrder, GeneratorChecks, Scheduling
 from lab.model.histogram import Histogram
 

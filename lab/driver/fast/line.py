@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from gevent import get_hub, monkey
 from gevent.socket import IPPROTO_TCP, SO_ERROR, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY
 
-from lab.driver.answer import Answer, HTTPParseError, whole
 from lab.driver.failures import failure_of_code
+from lab.driver.fast.answer import Answer, HTTPParseError, whole
 from lab.driver.words import Failure
 
 if TYPE_CHECKING:
-    from lab.driver.fast import Address, Lane
+    from lab.driver.fast.lane import Address, Lane
 
 _READ, _WRITE = 1, 2
 _socket: Any = monkey.get_original("socket", "socket")  # gevent's own would park a greenlet

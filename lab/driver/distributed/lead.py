@@ -17,7 +17,7 @@ from gevent.queue import Queue
 from locust.exception import RPCError
 from zmq.error import ZMQError
 
-from lab.driver.master import Master, NotComplete
+from lab.driver.distributed.master import Master, NotComplete
 from lab.driver.options import Lead
 from lab.driver.process import Tell, claim_descriptors, claim_processor, lines, log_to_stderr, voice
 from lab.driver.words import ORDERS, BlockFailed, BlockOrder, DriverListens, DriverReady, Scheduling, Word

@@ -13,9 +13,9 @@ from typing import Any
 import gevent
 from locust.exception import StopTest, StopUser
 
-from lab.driver.journey import give_deadlines
-from lab.driver.locustfiles import announce, listening, user_classes
-from lab.driver.steps import Steps
+from lab.driver.flow.journey import give_deadlines
+from lab.driver.flow.locustfiles import announce, listening, user_classes
+from lab.driver.flow.steps import Steps
 from lab.driver.values import child
 from lab.driver.words import BlockOrder
 

@@ -11,8 +11,8 @@ from geventhttpclient.response import HTTPConnectionClosed
 from locust.contrib.fasthttp import ErrorResponse, FastHttpSession, insecure_ssl_context_factory
 from locust.event import EventHook
 
-from lab.driver.answer import KEPT_BYTES
 from lab.driver.failures import failure_of
+from lab.driver.fast.answer import KEPT_BYTES
 from lab.driver.render import DEFAULTS, JSON
 from lab.driver.values import Target
 from lab.driver.words import Failure

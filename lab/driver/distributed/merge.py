@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from lab.driver.wire import SharePlayed
+from lab.driver.distributed.wire import SharePlayed
 from lab.driver.words import SAMPLE, BlockDone, BlockOrder, GeneratorChecks, Samples
 from lab.model.histogram import Histogram
 

@@ -13,14 +13,14 @@ import gevent
 from gevent import GreenletExit
 from locust.exception import StopUser
 
-from lab.driver.asking import Asker, judged
 from lab.driver.block import Starting, UnderWay
-from lab.driver.crew import Crew, Crews, classes_drawn
-from lab.driver.hearing import Hearing
-from lab.driver.journeys import SLACK_S
+from lab.driver.flow.asking import Asker, judged
+from lab.driver.flow.crew import Crew, Crews, classes_drawn
+from lab.driver.flow.hearing import Hearing
+from lab.driver.flow.journeys import SLACK_S
+from lab.driver.flow.steps import Steps
 from lab.driver.ledger import CpuMeter
 from lab.driver.listeners import RequestFailed
-from lab.driver.steps import Steps
 from lab.driver.values import pick
 from lab.driver.words import BlockOrder, GeneratorChecks, Samples
 

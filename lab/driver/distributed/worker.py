@@ -20,14 +20,9 @@ from gevent.queue import Queue
 from locust.env import Environment
 
 from lab import __version__
-from lab.driver import place
-from lab.driver.arrived import order_here
-from lab.driver.options import Work
-from lab.driver.pacer import Pacer
-from lab.driver.play import Played, Player
-from lab.driver.process import claim_descriptors, claim_processor, lines, log_to_stderr, settle
-from lab.driver.user import open_user
-from lab.driver.wire import (
+from lab.driver.distributed import place
+from lab.driver.distributed.arrived import order_here
+from lab.driver.distributed.wire import (
     FAILED,
     HELLO,
     PING,
@@ -40,6 +35,11 @@ from lab.driver.wire import (
     ShareFailed,
     SharePlayed,
 )  # fmt: skip
+from lab.driver.options import Work
+from lab.driver.pacer import Pacer
+from lab.driver.play import Played, Player
+from lab.driver.process import claim_descriptors, claim_processor, lines, log_to_stderr, settle
+from lab.driver.user import open_user
 from lab.errors import EnvironmentFailed, Exit
 
 _MASTER_GONE_S = 5

@@ -15,7 +15,7 @@ from lab.driver.failures import failure_of
 from lab.driver.listeners import RequestFailed
 from lab.driver.words import Failure
 
-_KEY = "lab.driver.journey"
+_KEY = "lab.driver.flow.journey"
 
 
 class NotSent(RequestFailed):

@@ -16,13 +16,12 @@ from locust.env import Environment
 from locust.runners import STATE_MISSING
 
 from lab import __version__
-from lab.driver import place
-from lab.driver.clocks import Echo, ahead_ns
-from lab.driver.merge import Part, merged, rows_of
-from lab.driver.options import Address
-from lab.driver.relay import Relay
-from lab.driver.share import Share
-from lab.driver.wire import (
+from lab.driver.distributed import place
+from lab.driver.distributed.clocks import Echo, ahead_ns
+from lab.driver.distributed.merge import Part, merged, rows_of
+from lab.driver.distributed.relay import Relay
+from lab.driver.distributed.share import Share
+from lab.driver.distributed.wire import (
     FAILED,
     HELLO,
     PING,
@@ -35,6 +34,7 @@ from lab.driver.wire import (
     ShareFailed,
     SharePlayed,
 )
+from lab.driver.options import Address
 from lab.driver.words import BlockDone, BlockOrder, Samples
 
 _OVERRUN_S = 7.0  # after a block's last time-out; a worker that is well gives up two seconds earlier
