@@ -5,11 +5,11 @@ Columns of the ``array`` module: writing one number costs a twentieth of writing
 
 from __future__ import annotations
 
-import time
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from time import monotonic_ns, process_time_ns
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +56,7 @@ class Ledger:
 
     def overdue(self, oldest: int) -> tuple[list[int], int]:
         """Requests from ``oldest`` on whose time-out has passed, and the first one that may still come."""
-        limit = time.monotonic_ns() - self.timeout_ns
+        limit = monotonic_ns() - self.timeout_ns
         late = []
         while oldest < len(self.due_ns) and (self._done_ns[oldest] or self.due_ns[oldest] <= limit):
             if not self._done_ns[oldest]:
@@ -66,16 +66,16 @@ class Ledger:
 
     def queue(self, i: int) -> None:
         """Request ``i`` is due and waits for a connection."""
-        self._taken_ns[i] = time.monotonic_ns()
+        self._taken_ns[i] = monotonic_ns()
         self.queued += 1
 
     def send(self, i: int) -> None:
         """Request ``i`` has its turn."""
-        self._sent_ns[i] = time.monotonic_ns()
+        self._sent_ns[i] = monotonic_ns()
 
     def close(self, i: int, failure: Failure, status: int = 0, size: int = 0) -> None:
         """Request ``i`` ended: answered with ``status`` and ``size`` bytes of body, or not."""
-        self.now_ns = done = time.monotonic_ns()
+        self.now_ns = done = monotonic_ns()
         last = self.due_ns[i] + self.timeout_ns
         if failure is _TIMEOUT or done > last:
             # An answer after the time-out is none: nobody waits for it any more.
@@ -165,7 +165,7 @@ class CpuMeter:
         self._points: list[tuple[int, int]] = []  # wall, CPU; ns
 
     def read(self) -> None:
-        self._points.append((time.monotonic_ns(), time.process_time_ns()))
+        self._points.append((monotonic_ns(), process_time_ns()))
 
     def total_s(self) -> float:
         return (self._points[-1][1] - self._points[0][1]) / 1e9
