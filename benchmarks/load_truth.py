@@ -15,7 +15,7 @@ from parts.findings import Cell, Findings, Goal, Options, Table, run_program, sa
 from parts.ours import Ask, Driver, driver
 from parts.peers import Stock
 from parts.processes import cores, may_be_realtime
-from parts.servers import KnownServer, known
+from parts.servers import Account, KnownServer, known
 from parts.timer import NS
 from parts.truth import Points, calm, even, points, true_latency
 
@@ -97,6 +97,12 @@ def stalls_in(start_ns: int, stall_s: float, length_s: float) -> list[tuple[int,
     return [(start_ns + round(at_s * NS), stall_s) for at_s in moments_s]
 
 
+def _service_s(account: Account) -> float:
+    """What the server says that a request takes; what it was told to take, where no request was left in peace."""
+    times_s = calm(account.read_ns, account.done_ns, account.stalls)
+    return float(np.median(times_s)) if times_s.size else SERVICE_S
+
+
 def _ours(server: KnownServer, ours: Driver, stall_s: float, law: Law, n: int) -> Told:
     length_s = length_of(stall_s)
     stages = (Stage(rate=RATE, length=length_s),)
@@ -109,7 +115,7 @@ def _ours(server: KnownServer, ours: Driver, stall_s: float, law: Law, n: int) -
     server.stall(stalls_in(start_ns, stall_s, length_s))
     load = ours.play(ask).load
     account = server.account()
-    service_s = float(np.median(calm(account.read_ns, account.done_ns, account.stalls)))
+    service_s = _service_s(account)
     due = load.samples["due_ns"].astype(np.int64)
     return Told(
         stall_s=stall_s,
@@ -139,7 +145,7 @@ def _stock(
             server.stall(stalls_in(start_ns, stall_s, length_s))
             window = stock.window(length_s, start_ns)
         account = server.account()
-        service_s = float(np.median(calm(account.read_ns, account.done_ns, account.stalls)))
+        service_s = _service_s(account)
         arrivals = even(start_ns, length_s, round(RATE * length_s))
         yield Told(
             stall_s=stall_s,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from lab.errors import LabError
-from lab.model.run import Arm, BlockPlan, Design, FixPlan, Group, MeasureSpec, Plan
-from lab.model.scenario import FixUse, Load, Scenario, Stage
+from lab.model.run import Arm, BlockPlan, Control, Design, FixPlan, Group, MeasureSpec, Plan, control_fix
+from lab.model.scenario import FixUse, Load, Scenario, Stage, State
 from lab.model.stack import ArmSpec
 from lab.verdict import child_seed, order
 
@@ -18,12 +18,20 @@ GAP_S = 0.4
 TAIL_GAP_S = 0.1
 MOST_ARMS = 6
 
+CLAIMS: dict[Control, tuple[State, ...]] = {
+    "placebo": ("not-resolved", "improved", "regressed", "inconclusive", "not-reproduced", "void"),
+    "perfect": ("resolved",),
+}
+"""The states in which a control may end. What a run cannot tell of a placebo does not refute it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
     """What the person asked for: which fixes, which seed, with or without the placebo arm.
 
-    ``rate`` replaces the scenario's mean rate; stages keep their shape.
+    ``rate`` replaces the scenario's mean rate; stages keep their shape. ``control_as_fix`` puts one arm in
+    the place of all ``fixes``: ``placebo``, the problem with their side effects only and no placebo arm
+    beside it, or ``perfect``, without any fault.
     """
 
     fixes: tuple[str, ...]
@@ -31,6 +39,7 @@ class Choice:
     stack: str
     control: bool = True
     rate: float | None = None
+    control_as_fix: Control | None = None
 
 
 def choose_fixes(scenario: Scenario, asked: str | None) -> tuple[str, ...]:
@@ -81,7 +90,7 @@ def make_plan(scenario: Scenario, choice: Choice, measures: Sequence[MeasureSpec
     for n, names in enumerate(_groups(scenario, choice), start=1):
         members = _arms(scenario, choice, n, names)
         arms += members
-        fixes += [_fix_plan(name, n, scenario.fixes[name]) for name in names]
+        fixes += _fix_plans(scenario, choice, n, names)
         groups.append(_group(n, members, child_seed(choice.seed, sha, f"order {n}")))
     return Plan(
         scenario=scenario.slug,
@@ -100,6 +109,8 @@ def make_plan(scenario: Scenario, choice: Choice, measures: Sequence[MeasureSpec
 
 def _groups(scenario: Scenario, choice: Choice) -> list[list[str]]:
     """Fixes that share their arms' shape run side by side, at most ``MOST_ARMS`` arms at once."""
+    if choice.control_as_fix is not None:
+        return [list(choice.fixes[:1])]  # the control takes the shape of the first
     by_shape: dict[int, list[str]] = {}
     for name in choice.fixes:
         shape = scenario.fixes[name].processes or scenario.stack.processes
@@ -111,7 +122,8 @@ def _groups(scenario: Scenario, choice: Choice) -> list[list[str]]:
 
 def _common_roles(scenario: Scenario, choice: Choice) -> list[str]:
     roles = ["healthy"] if scenario.healthy != "limit" else []
-    return [*roles, "problem", *(["placebo"] if choice.control else [])]
+    beside = choice.control and choice.control_as_fix != "placebo"  # which is the placebo arm itself
+    return [*roles, "problem", *(["placebo"] if beside else [])]
 
 
 def _arms(scenario: Scenario, choice: Choice, group: int, fixes: Sequence[str]) -> list[Arm]:
@@ -121,12 +133,35 @@ def _arms(scenario: Scenario, choice: Choice, group: int, fixes: Sequence[str]) 
         Arm(name=role + suffix, role=role, group=group, faulty=role != "healthy", processes=processes)  # type: ignore[arg-type]
         for role in _common_roles(scenario, choice)
     ]
+    if choice.control_as_fix is not None:
+        return [*common, _control_arm(choice.control_as_fix, group, processes)]
     return common + [_fix_arm(scenario, name, group, processes) for name in fixes]
+
+
+def _control_arm(control: Control, group: int, processes: int) -> Arm:
+    name = control_fix(control)
+    return Arm(
+        name=name, role="fix", group=group, fix=name, faulty=control == "placebo", processes=processes
+    )
 
 
 def _fix_arm(scenario: Scenario, name: str, group: int, processes: int) -> Arm:
     spec = scenario.fixes[name].params.prepare(ArmSpec(name=name), problem_module(scenario))
     return Arm(name=name, role="fix", group=group, fix=name, code=spec.code, processes=processes)
+
+
+def _fix_plans(scenario: Scenario, choice: Choice, group: int, names: Sequence[str]) -> list[FixPlan]:
+    control = choice.control_as_fix
+    if control is None:
+        return [_fix_plan(name, group, scenario.fixes[name]) for name in names]
+    claim = FixPlan(
+        name=control_fix(control),
+        group=group,
+        documented=False,
+        expect=CLAIMS[control],
+        stands_for=choice.fixes,
+    )
+    return [claim]
 
 
 def _fix_plan(name: str, group: int, fix: FixUse) -> FixPlan:

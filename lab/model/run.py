@@ -71,6 +71,11 @@ class Arm:
     code: Mapping[str, str] = field(default_factory=dict)
     processes: int = 1
 
+    @property
+    def spared(self) -> bool:
+        """It is judged as a fix because no fault ever reaches it."""
+        return self.role == "fix" and not self.faulty
+
 
 @dataclass(frozen=True, config=_ON_DISK, kw_only=True)
 class FixPlan:
@@ -81,6 +86,7 @@ class FixPlan:
     documented: bool
     expect: tuple[State, ...]
     expect_reason: str = ""
+    stands_for: tuple[str, ...] = ()  # of a control: the fixes in whose place it is judged
 
 
 @dataclass(frozen=True, config=_ON_DISK, kw_only=True)
@@ -255,6 +261,14 @@ class Judgement:
 def placebo_fix() -> str:
     """The name under which the placebo stands in the list of verdicts."""
     return "placebo"
+
+
+Control = Literal["placebo", "perfect"]
+
+
+def control_fix(control: Control) -> str:
+    """The name under which a control stands in the place of the fix: nothing fixed, or nothing broken."""
+    return f"control-{control}"
 
 
 JSON = Mapping[str, Any]

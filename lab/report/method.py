@@ -140,11 +140,12 @@ def _generator(found: Generator | None) -> tuple[Fact, ...]:
         if found.share_of_ceiling is None
         else f", this run asked for {numbers.share(found.share_of_ceiling)}"
     )
+    because = f" ({found.because})" if found.because else ""
     workers = f" in {found.workers} processes" if found.workers > 1 else ""
     return (
         Fact(
             "Load generator",
-            f"{found.executor}{workers}, could make {found.ceiling_per_s:,.0f} requests a second here{asked}; "
+            f"{found.executor}{because}{workers}, could make {found.ceiling_per_s:,.0f} requests a second here{asked}; "
             f"reads {numbers.milliseconds(found.floor_p50_ms)} (p99 {numbers.milliseconds(found.floor_p99_ms)}) "
             "where an app takes no time",
         ),

@@ -69,6 +69,7 @@ class Bench:
     healthy_p50_s: float = 0.0
     ended_ns: int = 0
     blocks: int = 0
+    made_by: tuple[str, str] = ("", "")  # the executor of the newest block, and why it was not the fast one
     load_s: float = 0.0
     events: dict[str, int] = field(default_factory=dict)
 
@@ -109,12 +110,15 @@ class Bench:
                 faults.enter_context(self._recurring_faults(one))
             elif one.arm.faulty if faulty is None else faulty:
                 self._each_block_faults(one, start_ns, faults)
+            elif one.arm.spared and faulty is None:
+                self._spared_events()
             if during is not None:
                 during(start_ns)
             self.clock.sleep_until(start_ns + int(length_s * 1e9))
         load = self.load.finish(self.plan.block.timeout_s + DRAIN_SLACK_S)
         self.ended_ns = self.clock.now_ns()
         self.load_s += length_s
+        self.made_by = (load.checks.executor, load.checks.because)
         broken = self._broken(order, load, steal_share(cpu, Cpu.read()))
         reading = Reading(load=load, counters=self._since(before, one), events=dict(self.events))
         one.freeze()
@@ -168,6 +172,12 @@ class Bench:
             self.clock.sleep_until(start_ns + int(use.at * 1e9))
             faults.enter_context(fault_on(use, one, self.folder))
             if use.params.event is not None:
+                self.events[use.params.event] = self.events.get(use.params.event, 0) + 1
+
+    def _spared_events(self) -> None:
+        """What is measured for each event is measured here for each event that was kept away."""
+        for use in self.scenario.faults:
+            if use.when == "each-block" and use.params.event is not None:
                 self.events[use.params.event] = self.events.get(use.params.event, 0) + 1
 
     @contextmanager

@@ -79,7 +79,7 @@ def run(request: Request, progress: Progress) -> Finished:
             _perform(request, folder, progress, context, versions, generator)
     except (LabError, KeyboardInterrupt, SystemExit) as error:
         stopped = error
-    known = generator[0] if generator else None
+    known = _used(generator[0], context) if generator else None
     judgement = judge(
         request.plan, context[0].blocks if context else [], known.share_of_ceiling if known else None
     )
@@ -97,6 +97,12 @@ def run(request: Request, progress: Progress) -> Finished:
         )
     )
     return Finished(folder=folder, judgement=judgement, exit=exit_code, stopped=stopped)
+
+
+def _used(calibrated: Generator, context: list[Experiment]) -> Generator:
+    """With the executor of the blocks themselves, where there were any."""
+    executor, because = context[0].bench.made_by if context else ("", "")
+    return replace(calibrated, executor=executor, because=because) if executor else calibrated
 
 
 def _info(request: Request, folder: RunFolder) -> RunInfo:

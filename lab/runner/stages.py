@@ -87,7 +87,7 @@ class Stages:
         shows = bool(self.scenario.evidence) and one.arm.role in ("problem", "fix")
 
         def act(_start_ns: int) -> None:
-            if one.arm.fix is not None:
+            if one.arm.fix in self.scenario.fixes:
                 self._apply(one, one.arm.fix)
             else:
                 self._apply_placebos(group, one)
@@ -104,9 +104,11 @@ class Stages:
         self.folder.event("fix-applied", one.name, fix, {"seconds": seconds})
 
     def _apply_placebos(self, group: Group, one: LiveArm) -> None:
-        for name in group.arms:
-            if (fix := self.plan.arm(name).fix) is not None:
-                self.scenario.fixes[fix].params.placebo(one.running)
+        """The side effects of the group's fixes, or of those in whose place a control is judged."""
+        for plan in self.plan.fixes:
+            if plan.group == group.n:
+                for fix in plan.stands_for or (plan.name,):
+                    self.scenario.fixes[fix].params.placebo(one.running)
 
     def _take_evidence(self, one: LiveArm) -> None:
         for use in self.scenario.evidence:

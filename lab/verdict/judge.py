@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lab.model.run import Block, Design, FixPlan, Judgement, Plan, Verdict, placebo_fix
+from lab.model.run import Block, Design, FixPlan, Judgement, Plan, Verdict, control_fix, placebo_fix
 from lab.model.scenario import State
 from lab.verdict.arm import Course, follow
 from lab.verdict.counting import Record
@@ -20,6 +20,7 @@ from lab.verdict.tail import Tail
 from lab.verdict.validity import Void, above_ceiling, generator_lost, too_disturbed
 from lab.verdict.words import reason
 
+_PLACEBOS = {placebo_fix(), control_fix("placebo")}
 _CONFIRMING = {"resolved", "intermittent", "tail-incomplete", "absent-values"}
 
 
@@ -49,8 +50,8 @@ def judge(plan: Plan, blocks: Sequence[Block], share_of_ceiling: float | None = 
     )
     if void is not None:
         verdicts = [_voided(verdict, void) for verdict in verdicts]
-    elif (void := _control_failed(placebos)) is not None:
-        verdicts = [v if v.fix == placebo_fix() else _voided(v, void) for v in verdicts]
+    elif (void := _control_failed([*fixes, *placebos])) is not None:
+        verdicts = [v if v.fix in _PLACEBOS else _voided(v, void) for v in verdicts]
     courses = () if void is not None else (*fixes, *placebos)
     return Judgement(
         scenario=plan.scenario,
@@ -110,7 +111,8 @@ def _voided(verdict: Verdict, void: Void) -> Verdict:
     return replace(verdict, state="void", expected=allowed, reason=void.reason, reason_code=void.code)
 
 
-def _control_failed(placebos: Sequence[Course]) -> Void | None:
+def _control_failed(courses: Sequence[Course]) -> Void | None:
+    placebos = [c for c in courses if c.arm.role == "placebo" or c.arm.fix in _PLACEBOS]
     if not any(c.outcome and c.outcome.state == "resolved" for c in placebos):
         return None
     return Void(
