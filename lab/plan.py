@@ -140,9 +140,7 @@ def _arms(scenario: Scenario, choice: Choice, group: int, fixes: Sequence[str]) 
 
 def _control_arm(control: Control, group: int, processes: int) -> Arm:
     name = control_fix(control)
-    return Arm(
-        name=name, role="fix", group=group, fix=name, faulty=control == "placebo", processes=processes
-    )
+    return Arm(name=name, role="fix", group=group, fix=name, faulty=control == "placebo", processes=processes)
 
 
 def _fix_arm(scenario: Scenario, name: str, group: int, processes: int) -> Arm:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab.catalog import stacks
+from lab.cli.history import tally
 from lab.cli.leftovers import leftovers
 from lab.errors import Exit, LabError
 from lab.heartbeat import Cpu, Heartbeat, steal_share
@@ -22,6 +23,7 @@ from lab.loads.open import Open
 from lab.runner.calibration import Aim, calibrate
 from lab.runner.clock import MonotonicClock
 from lab.runner.machine import this_machine
+from lab.store.history import past, placebos
 from lab.verdict import MOST_OF_CEILING
 
 NOISE_S = 1.5
@@ -43,7 +45,7 @@ def examine(out: Path, *, json: bool) -> Exit:
     """Examine everything, say it, and return OK where at least one stack can run."""
     with _load_driver() as driver:  # it starts while the stacks are looked at
         findings = [_platform(), *_stacks(), _disk(), _writable(out)]
-        findings += [_generator(driver), _noise(), _left(out)]
+        findings += [_generator(driver), _noise(), error_rate(out), _left(out)]
     fit = any(f.ok for f in findings if f.what.endswith(" stack")) and all(f.ok for f in findings if f.needed)
     if json:
         found = {"schema": "lab.doctor/1", "fit": fit, "findings": [asdict(f) for f in findings]}
@@ -134,6 +136,12 @@ def _generator(driver: tuple[Open, Path]) -> Finding:
         f" requests leave {found.schedule_error_p99_ms:.2f} ms late (p99)"
     )
     return Finding("load generator", True, text)
+
+
+def error_rate(out: Path) -> Finding:
+    """How often a placebo was called RESOLVED on this machine; never makes it unfit."""
+    found = placebos(past(out).runs)
+    return Finding("error rate", found.resolved.k == 0, tally(found))
 
 
 def _left(out: Path) -> Finding:

@@ -22,6 +22,7 @@ from lab.driver.options import Address
 from lab.errors import Exit, LabError, worst
 from lab.model.load import ALONE, Sharing
 from lab.model.measures import measure_specs
+from lab.model.run import Control
 from lab.model.scenario import Scenario
 from lab.plan import Choice, choose_fixes, make_plan, refuse_unmet_needs
 
@@ -48,6 +49,7 @@ class Asked:
     locustfile: Path | None = None
     budget: str | None = None
     control: bool = True
+    control_as_fix: Control | None = None
     sharing: Sharing = ALONE
     wait: bool = True
     keep_going: bool = True
@@ -74,12 +76,33 @@ def plans(asked: Asked, stack: Stack) -> Iterator[tuple[Scenario, Plan]]:
             stack=stack.kind,
             control=asked.control,
             rate=asked.rate,
+            control_as_fix=asked.control_as_fix,
         )
         yield scenario, make_plan(scenario, choice, measure_specs(scenario, known))
 
 
+@dataclass
+class Ran:
+    """The runs of one command: their reports and their exit codes, in the same order."""
+
+    reports: list[Report]
+    codes: list[Exit]
+
+    @property
+    def exit(self) -> Exit:
+        return worst(self.codes)
+
+
 def run_all(asked: Asked) -> Exit:
     """Run every scenario, write its reports, print the result. Returns the worst exit code."""
+    ran = perform(asked)
+    if asked.json:
+        _print_json(ran.reports, ran.exit)
+    return ran.exit
+
+
+def perform(asked: Asked) -> Ran:
+    """Run every scenario, write its reports, and print the end of each unless all is to be one JSON object."""
     from lab.report import formats_of, terminal
     from lab.report.github import as_annotations
     from lab.runner import Request, run
@@ -90,8 +113,7 @@ def run_all(asked: Asked) -> Exit:
     budget_s = seconds_of(asked.budget)
     stack, why = choose_stack(asked.stack)
     display = display_for(quiet=asked.quiet or asked.json, verbose=asked.verbose, color=asked.color)
-    reports: list[Report] = []
-    codes: list[Exit] = []
+    ran = Ran([], [])
     for scenario, plan in list(plans(asked, stack)):
         request = Request(
             scenario=scenario,
@@ -99,7 +121,7 @@ def run_all(asked: Asked) -> Exit:
             stack=stack,
             kinds=kinds(),
             out=asked.out,
-            again=_again(asked, scenario, plan),
+            again=again(asked, scenario, plan),
             budget_s=budget_s,
             wait=asked.wait,
             sharing=asked.sharing,
@@ -107,22 +129,25 @@ def run_all(asked: Asked) -> Exit:
         )
         with display.of(scenario.slug, why):
             finished = run(request, display)
-        codes.append(finished.exit)
-        reports.append(_write(finished, scenario, formats, inconclusive))
+        ran.codes.append(finished.exit)
+        ran.reports.append(_write(finished, scenario, formats, inconclusive))
         if not asked.json:
-            sys.stdout.write(terminal.ending(reports[-1]) + "\n")
+            sys.stdout.write(terminal.ending(ran.reports[-1]) + "\n")
             if "github" in formats:
-                sys.stdout.write(as_annotations(reports[-1]))
-        if isinstance(finished.stopped, LabError):
-            tell(finished.stopped)
-        if finished.stopped is not None and not isinstance(finished.stopped, LabError):
-            sys.stderr.write(f"lab: interrupted; a partial report is in {finished.folder.path}\n")
+                sys.stdout.write(as_annotations(ran.reports[-1]))
+        if _interrupted(finished) or (finished.exit is not Exit.OK and not asked.keep_going):
             break
-        if finished.exit is not Exit.OK and not asked.keep_going:
-            break
-    if asked.json:
-        _print_json(reports, worst(codes))
-    return worst(codes)
+    return ran
+
+
+def _interrupted(finished: Finished) -> bool:
+    """Say what stopped a run early; True where that was the person."""
+    if isinstance(finished.stopped, LabError):
+        tell(finished.stopped)
+        return False
+    if finished.stopped is not None:
+        sys.stderr.write(f"lab: interrupted; a partial report is in {finished.folder.path}\n")
+    return finished.stopped is not None
 
 
 def _write(
@@ -142,9 +167,13 @@ def _print_json(reports: list[Report], code: Exit) -> None:
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
 
 
-def _again(asked: Asked, scenario: Scenario, plan: Plan) -> str:
-    words = ["lab", "run", next(n for n in asked.names if Path(n).stem == scenario.slug)]
-    words += ["--seed", str(plan.seed)]
+def again(asked: Asked, scenario: Scenario, plan: Plan) -> str:
+    """The command that makes the same experiment once more."""
+    name = next(n for n in asked.names if Path(n).stem == scenario.slug)
+    if asked.control_as_fix is None:
+        words = ["lab", "run", name, "--seed", str(plan.seed)]
+    else:
+        words = ["lab", "verify", name, f"--{asked.control_as_fix}", "--seed", str(plan.seed)]
     if asked.fix:
         words += ["--fix", asked.fix]
     if asked.rate:

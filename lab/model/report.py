@@ -33,10 +33,11 @@ class Generator:
     """What the load generator can do on this machine, measured before the run against a server that does
     nothing, and how it made the requests of the run.
 
-    ``executor`` is the one that the run's own blocks used, ``because`` why it was not *fast*. ``ceiling_per_s`` is how many requests a second all its ``workers`` together can make with all of a core
-    each. The floor is what the latency of an app that takes no time would be read as, at a low rate;
-    ``schedule_error_p99_ms`` how late requests left there. ``share_of_ceiling`` is what the run's highest
-    rate asks of it, None in a closed run, which has no rate.
+    ``executor`` is the one that the run's own blocks used, ``because`` why it was not *fast*. ``ceiling_per_s``
+    is how many requests a second all its ``workers`` together can make with all of a core each. The floor is
+    what the latency of an app that takes no time would be read as, at a low rate; ``schedule_error_p99_ms`` how
+    late requests left there. ``share_of_ceiling`` is what the run's highest rate asks of it, None in a closed
+    run, which has no rate.
     """
 
     executor: str

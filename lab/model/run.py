@@ -51,6 +51,7 @@ class Design:
     allowed: tuple[int, ...] = (0, 6, 17)  # comparisons that may disagree at each look
     over_limit: tuple[int, ...] = (6, 8, 13)  # blocks over a limit that prove it is exceeded
     reproduced_over: float = 1.2
+    better_by: float = 1.1  # the smallest gain that counts: equal arms differ by a few per cent
     worse_over: float = 1.1
     no_gain: float = 1.5
     tail: int = 17

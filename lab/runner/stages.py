@@ -87,8 +87,9 @@ class Stages:
         shows = bool(self.scenario.evidence) and one.arm.role in ("problem", "fix")
 
         def act(_start_ns: int) -> None:
-            if one.arm.fix in self.scenario.fixes:
-                self._apply(one, one.arm.fix)
+            fix = one.arm.fix
+            if fix is not None and fix in self.scenario.fixes:
+                self._apply(one, fix)
             else:
                 self._apply_placebos(group, one)
             if shows:

@@ -3,12 +3,14 @@
 Without a limit, F (problem), X (fixed) and H (healthy) are compared pair by pair:
 
 REP     F is above H by more than ``reproduced_over``     NOREP  F is not
-BETTER  X is below F                                      WORSE  X is above F by more than ``worse_over``
+BETTER  X is below F by more than ``better_by``           WORSE  X is above F by more than ``worse_over``
 WITHIN  X is within tolerance of H                        ABOVE  X is not
 NOGAIN  X has not even gained ``no_gain`` on F
 
 On the ratio scale these are factors. On the difference scale, where zero is possible, the same factors
 apply and ``tolerance`` is added: F > 1.2 H + tolerance, X > 1.1 F + tolerance, X <= H + tolerance.
+BETTER is X < F / 1.1 on both scales. It asks for a gain because two processes of the same code differ by
+a few per cent for as long as they live, and no order of blocks takes that out.
 
 With a limit a block is good or over. REP (of F) and ABOVE (of X) need so many blocks over it that a
 share of 24 % bad blocks is refuted. WITHIN holds while no block of X was over so far; the confirm tail
@@ -65,6 +67,10 @@ class Sides:
     def f_h(self) -> tuple[Pair, ...]:
         return pairs_of(self.problem, self.healthy) if self.healthy is not None else ()
 
+    def favouring(self, better_by: float) -> int:
+        """Side-by-side comparisons in which X is below F by more than the factor; an absent one is none."""
+        return sum(pair is not None and is_gain(pair[0], pair[1], better_by) for pair in self.x_f)
+
     @property
     def slack(self) -> float:
         """What is added to a factor where zero is possible."""
@@ -74,6 +80,11 @@ class Sides:
         """Blocks over the limit; 0 where there is no limit or no such arm."""
         limit = self.spec.limit
         return 0 if limit is None or values is None else sum(v > limit for v in present(values))
+
+
+def is_gain(fixed: float, problem: float, better_by: float) -> bool:
+    """Below the problem by more than ``better_by``, and below it at all where the problem is negative."""
+    return fixed < min(problem, problem / better_by)
 
 
 def sides_of(look: Look, spec: MeasureSpec) -> Sides:
@@ -97,7 +108,7 @@ def _against_problem(sides: Sides, level: Level, design: Design) -> Facts:
     pairs, c, slack = sides.x_f, level.allowed, sides.slack
     return _named(
         (
-            ("BETTER", is_below(pairs, c, 1.0)),
+            ("BETTER", len(pairs) - sides.favouring(design.better_by) <= c),
             ("WORSE", is_above(pairs, c, design.worse_over, slack)),
             ("NOGAIN", is_above(pairs, c, 1 / design.no_gain)),
         )

@@ -70,7 +70,7 @@ def _verdict(course: Course, record: Record, fix: FixPlan | None) -> Verdict:
     """The verdict of one arm; ``fix`` is None for a placebo, which may end in any state but resolved."""
     design, outcome = record.plan.design, course.outcome
     state: State = outcome.state if outcome else "inconclusive"
-    agreed, lacking, tail = agreement(course, design), missing(course), _tail(course)
+    agreed, lacking, tail = agreement(course, design), missing(course, design), _tail(course)
     return Verdict(
         fix=fix.name if fix else placebo_fix(),
         arm=course.arm.name,

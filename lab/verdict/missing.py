@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, log
 
+from lab.model.run import Design
 from lab.verdict.arm import Course, Finding
 from lab.verdict.bounds import Effect
 from lab.verdict.numbers import Numbers, numbers
@@ -27,7 +28,7 @@ class Missing:
     more_blocks: int | None
 
 
-def missing(course: Course) -> Missing | None:
+def missing(course: Course, design: Design) -> Missing | None:
     """The first fact that a course lacks at its last look; None where nothing is missing."""
     if course.outcome is None or course.level is None or not course.outcome.code.startswith("missing-"):
         return None
@@ -35,20 +36,30 @@ def missing(course: Course) -> Missing | None:
     finding = next(f for f in course.primaries if fact not in f.facts)
     found = numbers(finding.sides, course.level.allowed)
     blocks = sum(len(row) for row in finding.sides.fixed)
-    return Missing(finding=finding, numbers=found, fact=fact, more_blocks=_more(finding, found, fact, blocks))
+    return Missing(
+        finding=finding, numbers=found, fact=fact, more_blocks=_more(finding, found, fact, blocks, design)
+    )
 
 
-def _more(finding: Finding, found: Numbers, fact: str, blocks: int) -> int | None:
+def _more(finding: Finding, found: Numbers, fact: str, blocks: int, design: Design) -> int | None:
     spec = finding.spec
     ratio = spec.scale == "ratio"
     scaled = _log if ratio else _same
-    if fact == "BETTER" and (more := _below(found.x_f, 0.0, scaled, blocks)) is not None:
-        return more
+    better = _below(found.x_f, _gain(found, ratio, design), scaled, blocks) if fact == "BETTER" else None
+    if better is not None:
+        return better
     if spec.limit is not None:
         return None  # one block over the limit is one too many, however many follow
     tolerated = log(spec.tau) if ratio else spec.tolerance
     within = _below(found.x_h, tolerated, scaled, blocks) if fact == "WITHIN" else None
     return within if within is not None else _above(found.x_h, tolerated, scaled, blocks)
+
+
+def _gain(found: Numbers, ratio: bool, design: Design) -> float:
+    """The effect that counts, as a logarithm or as a difference from the problem's usual value."""
+    if ratio:
+        return -log(design.better_by)
+    return -max(found.problem or 0.0, 0.0) * (1 - 1 / design.better_by)
 
 
 def _log(number: float) -> float:

@@ -74,7 +74,7 @@ def _result(spec: MeasureSpec, found: Numbers, facts: Facts) -> MeasureResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How many of the side-by-side comparisons favour the fix, on which measure, and its luck in words."""
+    """How many side-by-side comparisons favour the fix by a gain that counts, on what, and its luck in words."""
 
     agree: int
     pairs: int
@@ -86,7 +86,7 @@ def agreement(course: Course, design: Design) -> Agreement | None:
     """On the primary measure with most agreement; the cause where several agree as well."""
     if course.level is None or not course.primaries:
         return None
-    counted = [(sum(p is not None and p[0] < p[1] for p in f.sides.x_f), f) for f in course.primaries]
+    counted = [(f.sides.favouring(design.better_by), f) for f in course.primaries]
     agree, finding = max(counted, key=lambda pair: (pair[0], pair[1].spec.cause))
     pairs = len(finding.sides.x_f)
     lucky = pairs - agree <= course.level.allowed  # the claim "better" holds at this very look

@@ -25,8 +25,8 @@ def reason(course: Course, design: Design) -> str:
         case "worse" | "guardrail-worse":
             return _worse(course)
         case "missing-better" | "missing-within":
-            lacking = missing(course)
-            return _missing(lacking, course) if lacking else ""
+            lacking = missing(course, design)
+            return _missing(lacking, course, design) if lacking else ""
         case "intermittent":
             return _intermittent(course, design)
         case "absent-values":
@@ -173,7 +173,7 @@ def _not_resolved(course: Course, design: Design) -> str:
     return f"{'; '.join(clauses)}: {gain}"
 
 
-def _missing(lacking: Missing, course: Course) -> str:
+def _missing(lacking: Missing, course: Course, design: Design) -> str:
     finding, found = lacking.finding, lacking.numbers
     spec, sides = finding.spec, finding.sides
     known = sum(len(row) for row in sides.fixed)
@@ -183,7 +183,8 @@ def _missing(lacking: Missing, course: Course) -> str:
         compared = (
             f"up to {most} of the problem" if spec.scale == "ratio" else f"up to {most} against the problem"
         )
-        bounds = f"it may be {compared} after {blocks(known)}"
+        counts = f" (a gain of {factor(design.better_by)} counts)" if design.better_by > 1 else ""
+        bounds = f"it may be {compared} after {blocks(known)}{counts}"
         return f"not shown to be better: {_contrast(finding, found)}, but {bounds}{advice}"
     if spec.limit is not None:
         over, present_ = sides.over(sides.fixed), len(present(sides.fixed))

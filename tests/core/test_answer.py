@@ -70,7 +70,12 @@ def test_it_never_differs_from_a_parser(status: str, head: list[tuple[str, str]]
 
 @pytest.mark.parametrize("name", ["Content-Length", "content-length"])
 @pytest.mark.parametrize(
-    "more", ["", "Connection: keep-alive\r\n", "Date: today\r\nCache-Control: no-store\r\nTiming-Allow-Origin: *\r\n"]
+    "more",
+    [
+        "",
+        "Connection: keep-alive\r\n",
+        "Date: today\r\nCache-Control: no-store\r\nTiming-Allow-Origin: *\r\n",
+    ],
 )
 def test_the_common_answer_is_read_at_once(name: str, more: str) -> None:
     part = f"HTTP/1.1 201 Created\r\n{more}{name}: 5\r\n{more}\r\nhello".encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -125,6 +126,45 @@ def test_everything_that_is_listed_is_documented(what: str) -> None:
         name, _, text = row.partition("  ")
         assert text.strip(), f"{name} says nothing of itself"
         assert lab("show", name).returncode == 0
+
+
+def test_every_command_is_in_the_readme() -> None:
+    from lab.cli.main import COMMANDS, app
+
+    assert {command.name for command in app.registered_commands} == set(COMMANDS)
+    text = (ROOT / "README.md").read_text()
+    for name in COMMANDS:
+        assert re.search(rf"\blab {name}\b", text), f"the README does not say what `lab {name}` does"
+
+
+def test_every_command_says_what_it_does_and_how_it_is_called() -> None:
+    from typer.testing import CliRunner
+
+    from lab.cli.main import COMMANDS, app
+
+    for name, command in COMMANDS.items():
+        told = CliRunner().invoke(app, [name, "--help"])
+        assert told.exit_code == 0, told.output
+        assert f"lab {name}" in told.output
+        assert (command.__doc__ or "").split()[0] in told.output
+
+
+def test_a_run_has_one_control_at_most() -> None:
+    assert "one control" in said(lab("verify", "stampede", "--placebo", "--perfect"), 2)
+
+
+def test_verifying_an_unknown_scenario_is_met_with_a_guess() -> None:
+    assert "did you mean stampede" in said(lab("verify", "stampde", "--stack", "embedded"), 2)
+
+
+def test_a_history_without_runs_is_no_mistake(tmp_path: Path) -> None:
+    done = lab("history", "--out", str(tmp_path))
+    assert done.stdout == "there is no finished run yet\n"
+    assert said(done, 0) == ""
+
+
+def test_comparing_what_is_not_there_is_met_with_what_to_do(tmp_path: Path) -> None:
+    assert "lab run" in said(lab("compare", "a", "b", "--out", str(tmp_path)), 2)
 
 
 def test_help_imports_nothing_heavy() -> None:

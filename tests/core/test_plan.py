@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from lab.catalog import kinds, load_scenario
 from lab.errors import LabError
 from lab.model.measures import measure_specs
-from lab.model.run import BlockPlan, Plan
+from lab.model.run import BlockPlan, Control, Plan
 from lab.model.scenario import Scenario, Stage
 from lab.plan import MOST_ARMS, Choice, choose_fixes, estimate, make_plan, refuse_unmet_needs
 from lab.scenario import parse
@@ -63,6 +63,45 @@ def test_a_seed_repeats_a_plan_and_another_seed_does_not() -> None:
 
 def test_the_placebo_can_be_left_out() -> None:
     assert "placebo" not in plan(control=False).groups[0].arms
+
+
+def controlled(control: Control, fixes: tuple[str, ...] = ("single-flight",)) -> Plan:
+    choice = Choice(fixes=fixes, seed=7, stack="embedded", control_as_fix=control)
+    return make_plan(STAMPEDE, choice, measure_specs(STAMPEDE, kinds()))
+
+
+def test_a_placebo_can_take_the_place_of_the_fix_and_then_needs_none_beside_it() -> None:
+    found = controlled("placebo")
+    assert [arm.name for arm in found.arms] == ["healthy", "problem", "control-placebo"]
+    arm = found.arm("control-placebo")
+    assert (arm.role, arm.fix, arm.faulty, dict(arm.code)) == ("fix", "control-placebo", True, {})
+    (claim,) = found.fixes
+    assert "resolved" not in claim.expect
+    assert not claim.documented
+
+
+def test_a_perfect_fix_is_an_arm_without_the_fault() -> None:
+    found = controlled("perfect")
+    assert [arm.name for arm in found.arms] == ["healthy", "problem", "placebo", "control-perfect"]
+    arm = found.arm("control-perfect")
+    assert (arm.role, arm.faulty, arm.spared, dict(arm.code)) == ("fix", False, True, {})
+    assert [fix.expect for fix in found.fixes] == [("resolved",)]
+
+
+@pytest.mark.parametrize("control", ["placebo", "perfect"])
+def test_a_control_stands_for_all_fixes_in_one_group_of_the_first_ones_shape(control: Control) -> None:
+    found = controlled(control, ("distributed-lock", "single-flight"))
+    assert len(found.groups) == 1
+    assert [fix.stands_for for fix in found.fixes] == [("distributed-lock", "single-flight")]
+    assert {arm.processes for arm in found.arms} == {2}
+    assert estimate(found).looks[0] > 0
+    adapter = TypeAdapter(Plan)
+    assert adapter.validate_json(adapter.dump_json(found)) == found
+
+
+def test_no_arm_of_a_plain_run_is_spared_its_fault() -> None:
+    assert [arm.name for arm in plan().arms if arm.spared] == []
+    assert [fix.stands_for for fix in plan().fixes] == [()]
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,10 @@ class TestWithALimit:
         assert verdict.reason.endswith("still over the limit of 5 % in 6 of 6 blocks")
 
     def test_no_gain_over_the_limit_is_not_resolved(self):
-        verdict = story(SLOW, healthy=False).strata(2, problem=0.5, fix=0.48).verdict()
-        assert verdict.state == "improved", "a small gain in every pair is a gain"
+        verdict = story(SLOW, healthy=False).strata(2, problem=0.5, fix=0.45).verdict()
+        assert verdict.state == "improved", "a tenth less in every pair is a gain"
+        slight = story(SLOW, healthy=False).strata(2, problem=0.5, fix=0.46).verdict()
+        assert (slight.state, slight.agree) == ("not-resolved", 0), "less than a tenth is none"
         same = story(SLOW, healthy=False).strata(2, problem=(0.5, 0.48), fix=(0.48, 0.5)).verdict()
         assert (same.state, same.reason_code) == ("not-resolved", "no-gain")
 
@@ -122,6 +124,20 @@ class TestOnTheDifferenceScale:
         verdict = told.strata(2, healthy=5.0, problem=6.5, fix=5.0).verdict()
         assert "REP" not in verdict.measures[0].facts, "6.5 is exactly 1.2 * 5 + 0.5"
         assert "NOREP" not in verdict.measures[0].facts
+
+    def test_a_gain_is_a_tenth_of_what_the_problem_shows_and_of_nothing_there_is_none(self):
+        for problem, fixed, gain in ((0.0, 0.0, 0), (11.0, 10.0, 0), (11.0, 9.9, 18), (-5.0, -5.0, 0)):
+            told = story(replace(ERRORS, tolerance=0.5)).strata(2, healthy=0.0, problem=problem, fix=fixed)
+            assert told.verdict().agree == gain
+
+    def test_the_blocks_that_would_show_a_gain_of_a_tenth_are_estimated(self):
+        near = (0.8, 0.93, 0.75, 0.98)
+        told = story(replace(ERRORS, tolerance=0.9)).strata(8, healthy=0.05, problem=(0.99, 1.0), fix=near)
+        verdict = told.verdict()
+        assert verdict.reason_code == "missing-better"
+        assert 24 < verdict.more_blocks < 500
+        assert "but it may be up to -" in verdict.reason
+        assert "(a gain of 1.1x counts)" in verdict.reason
 
     def test_worse_needs_more_than_the_tolerance(self):
         little = story(ERRORS).strata(2, healthy=0.0, problem=0.1, fix=0.115).verdict()

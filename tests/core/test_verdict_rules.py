@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from verdict_series import GUARD, ILL, P50, SLOW, WELL, story
 
+from lab.model.run import Design
 from lab.verdict.decide import decide
 from lab.verdict.tail import Tail
 
@@ -98,6 +101,19 @@ def test_rule_9_not_shown_to_be_better_is_inconclusive_within_a_limit():
     verdict = story(SLOW, healthy=False).strata(8, problem=seldom, fix=0.01).verdict()
     assert (verdict.state, verdict.reason_code) == ("inconclusive", "missing-better")
     assert verdict.reason.startswith("not shown to be better: slow answers 1 % against 20 %, but")
+
+
+def test_rule_9_a_gain_below_the_smallest_that_counts_is_named_with_what_would_count():
+    told = story(replace(P50, tau=3.0)).strata(8, healthy=50.0, problem=ILL, fix=[0.95 * v for v in ILL])
+    verdict = told.verdict()
+    assert (verdict.state, verdict.reason_code) == ("inconclusive", "missing-better")
+    assert "it may be up to 0.98x of the problem after 24 blocks (a gain of 1.1x counts)" in verdict.reason
+    assert verdict.more_blocks is None, "the estimate itself is too small a gain"
+    any_gain = Design(better_by=1.0)
+    told = story(replace(P50, tau=3.0), design=any_gain).strata(
+        2, healthy=50.0, problem=ILL, fix=[0.92 * min(ILL)]
+    )
+    assert told.verdict().measures[0].facts == ("REP", "BETTER", "WITHIN", "NOGAIN")
 
 
 def test_rule_9_promises_no_number_of_blocks_where_the_estimate_is_on_the_wrong_side():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,12 +13,13 @@ import pytest
 
 from lab.errors import EnvironmentFailed, Exit
 from lab.loads.open import SAMPLE, BlockLoad, BlockOrder, GeneratorChecks
-from lab.model.run import MeasureSpec
+from lab.model.run import Control, MeasureSpec
 from lab.model.scenario import Closing, FaultUse, FixUse, Load, Measure, Prose, Request, Scenario, StackNeeds
 from lab.model.stack import ArmSpec, RunContext
 from lab.plan import Choice, make_plan
 from lab.runner.bench import Bench, GeneratorLost
 from lab.runner.experiment import Experiment
+from lab.runner.outcome import exit_of
 from lab.runner.progress import Silent
 from lab.store import RunFolder
 from lab.verdict import judge
@@ -154,6 +155,30 @@ class NoQuiet:
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class Tick:
+    """A fake fault that is over at once; its event is what is counted."""
+
+    event: ClassVar[str | None] = "tick"
+
+    def undo(self, running: FakeRunning) -> Mapping[str, Any]:
+        return {}
+
+    @contextmanager
+    def inject(self, running: FakeRunning) -> Iterator[Mapping[str, Any]]:
+        STORY.append(f"tick {running.name}")
+        yield {}
+
+
+class LuckyStack(FakeStack):
+    """The placebo that stands in the place of the fix is cured by something that nobody planned."""
+
+    def start(self, arm: ArmSpec, run: RunContext) -> FakeRunning:
+        running = super().start(arm, run)
+        running.code = {"slow_page": "cured"} if arm.name == "control-placebo" else running.code
+        return running
+
+
 def scenario(works: bool = True, closing: Closing | None = None) -> Scenario:
     return Scenario(
         slug="slow-page",
@@ -175,11 +200,14 @@ def scenario(works: bool = True, closing: Closing | None = None) -> Scenario:
 def perform(tmp_path: Path) -> Callable[..., tuple[Experiment, RunFolder]]:
     STORY.clear()
 
-    def make(what: Scenario, **broken: int) -> tuple[Experiment, RunFolder]:
+    def make(
+        what: Scenario, control: Control | None = None, stack: FakeStack | None = None, **broken: int
+    ) -> tuple[Experiment, RunFolder]:
         measures = [MeasureSpec(name="slow", measure="latency.p50", unit="ms", scale="ratio")]
-        plan = make_plan(what, Choice(fixes=("cure",), seed=7, stack="fake"), measures)
+        choice = Choice(fixes=("cure",), seed=7, stack="fake", control_as_fix=control)
+        plan = make_plan(what, choice, measures)
         folder = RunFolder.create(tmp_path, what.source, "cafe", plan)
-        stack = FakeStack()
+        stack = stack or FakeStack()
         bench = Bench(
             plan=plan, scenario=what, folder=folder, load=FakeLoad(stack, **broken),
             heartbeat=StillHeart(), clock=FakeClock(), probes={}, quiet=NoQuiet(),  # type: ignore[arg-type]
@@ -269,3 +297,59 @@ def test_a_closing_episode_heals_under_load_and_says_how_long_recovery_took(
     experiment.run()
     recovered = {e.arm: e.data["seconds"] for e in folder.read_events() if e.kind == "recovered"}
     assert recovered == {"problem": 0.0, "placebo": 0.0, "cure": 0.0}
+
+
+def test_a_placebo_in_the_place_of_the_fix_does_not_resolve(perform: Callable[..., Any]) -> None:
+    experiment, _ = perform(scenario(), control="placebo")
+    assert states(experiment) == {"control-placebo": "not-resolved"}
+    assert exit_of(judge(experiment.plan, experiment.blocks), None) is Exit.OK
+
+
+def test_a_placebo_in_the_place_of_the_fix_goes_through_its_side_effects(
+    perform: Callable[..., Any],
+) -> None:
+    experiment, _ = perform(scenario(), control="placebo")
+    experiment.run()
+    for arm in ("problem", "control-placebo"):
+        told = [word.split()[0] for word in STORY if word.endswith(f" {arm}")]
+        assert told == ["break", "placebo", "heal", "stop"]
+
+
+def test_a_placebo_that_resolves_in_the_place_of_the_fix_voids_the_run(perform: Callable[..., Any]) -> None:
+    experiment, _ = perform(scenario(), control="placebo", stack=LuckyStack())
+    judgement = experiment.run()
+    (verdict,) = judgement.verdicts
+    assert (verdict.state, verdict.expected) == ("resolved", False)
+    assert "the placebo came out RESOLVED" in judgement.void
+    assert exit_of(judgement, None) is Exit.VOID
+
+
+def test_a_perfect_fix_resolves_and_its_arm_is_left_in_peace(perform: Callable[..., Any]) -> None:
+    experiment, _ = perform(scenario(closing=Closing(length="3s", heal_at="1s")), control="perfect")
+    assert states(experiment) == {"control-perfect": "resolved", "placebo": "not-resolved"}
+    assert [word.split()[0] for word in STORY if word.endswith(" control-perfect")] == ["stop"]
+    assert [word.split()[0] for word in STORY if word.endswith(" placebo")] == [
+        "break",
+        "placebo",
+        "heal",
+        "stop",
+    ]
+
+
+def test_a_perfect_fix_is_measured_for_the_events_that_it_was_spared(perform: Callable[..., Any]) -> None:
+    plain = scenario()
+    tick = FaultUse(kind="tick", params=Tick(), when="each-block")
+    experiment, _ = perform(replace(plain, faults=(*plain.faults, tick)), control="perfect")
+    experiment.run()
+    events = {(b.arm, b.counts["events"]) for b in experiment.blocks}
+    assert events == {("healthy", 0), ("problem", 1), ("placebo", 1), ("control-perfect", 1)}
+    assert not [word for word in STORY if word.startswith("tick") and word.endswith(("healthy", "perfect"))]
+
+
+def test_a_control_that_does_not_resolve_when_it_must_refutes(perform: Callable[..., Any]) -> None:
+    experiment, _ = perform(scenario(), control="perfect")
+    judgement = experiment.run()
+    first, *rest = judgement.verdicts
+    for state, code in (("improved", Exit.REFUTED), ("inconclusive", Exit.INCONCLUSIVE)):
+        other = replace(first, state=state, expected=state in first.expect)
+        assert exit_of(replace(judgement, verdicts=(other, *rest)), None) is code
