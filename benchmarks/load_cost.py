@@ -16,7 +16,7 @@ from parts.shop import requests
 
 from lab.model.scenario import Stage
 
-RATES = (2_000.0, 8_000.0, 15_000.0, 25_000.0, 35_000.0, 45_000.0, 50_000.0)
+RATES = (2_000.0, 8_000.0, 15_000.0, 25_000.0, 35_000.0, 45_000.0, 50_000.0, 55_000.0)
 TIMES_STOCK, STRETCH = 5.0, 8.0
 TIMES_WRK = 2.0
 KEPT_UP, CPU_SHARE = 0.995, 0.9
