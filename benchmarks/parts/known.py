@@ -92,8 +92,9 @@ class Known:
         self._timer.clear()
         while self._busy and self._busy[0].due_ns <= time.monotonic_ns():
             asked = self._busy.popleft()
-            asked.line.write(_ANSWER)
-            asked.row[1] = time.monotonic_ns()
+            if not asked.line.is_closing():  # else its client went away, and writing would be an error
+                asked.line.write(_ANSWER)
+                asked.row[1] = time.monotonic_ns()
             if self.serial:
                 self._next(asked.due_ns)
         if self._busy:
