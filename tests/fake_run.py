@@ -16,6 +16,7 @@ from lab.model.run import (
 )
 from lab.model.stack import Evidence
 from lab.store import RunFolder
+from lab.verdict.explain import Around, explained
 from tests.fake_plan import ARMS, CALLS, DIFF, PLAN_TEXT, SLOW, plan, scenario
 
 __all__ = ["ARMS", "CALLS", "DIFF", "SLOW", "judgement", "plan", "run_info", "scenario", "write_run"]
@@ -149,14 +150,13 @@ def run_info() -> RunInfo:
 
 
 def judgement() -> Judgement:
+    verdicts = (
+        _verdict("single-flight", "resolved", 1.0, 0.0, (-16.2, -17.6, -14.9), (-0.21, -0.26, -0.17)),
+        _verdict("placebo", "not-resolved", 17.4, 0.212, (0.2, -2.1, 2.4), (0.002, -0.05, 0.05)),
+    )
+    around = Around(design=plan().design, slots=24, disturbed=1)
     return Judgement(
-        scenario="stampede",
-        seed=7,
-        problem_reproduced=True,
-        verdicts=(
-            _verdict("single-flight", "resolved", 1.0, 0.0, (-16.2, -17.6, -14.9), (-0.21, -0.26, -0.17)),
-            _verdict("placebo", "not-resolved", 17.4, 0.212, (0.2, -2.1, 2.4), (0.002, -0.05, 0.05)),
-        ),
+        scenario="stampede", seed=7, problem_reproduced=True, verdicts=explained(verdicts, around)
     )
 
 
@@ -196,7 +196,7 @@ def _verdict(
                 upper=slow_effect[2],
                 limit=0.05,
                 scale="difference",
-                facts=("reproduced", "better", "within") if resolved else ("reproduced", "above"),
+                facts=("REP", "BETTER", "WITHIN") if resolved else ("REP", "ABOVE", "NOGAIN"),
             ),
             MeasureResult(
                 name=CALLS,
@@ -210,7 +210,7 @@ def _verdict(
                 limit=1,
                 scale="difference",
                 cause=True,
-                facts=("reproduced", "better", "within") if resolved else ("reproduced", "above"),
+                facts=("REP", "BETTER", "WITHIN") if resolved else ("REP", "ABOVE", "NOGAIN"),
             ),
         ),
         looks=1,
@@ -222,4 +222,5 @@ def _verdict(
         tail_clean=17 if resolved else None,
         tail_of=17 if resolved else None,
         bad_share_below=0.24 if resolved else None,
+        could_see=1.9,
     )

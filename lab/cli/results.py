@@ -19,16 +19,18 @@ def judge_again(out: Path, name: str | None, *, json: bool) -> Exit:
     from pydantic import TypeAdapter
 
     from lab.model.run import Judgement
+    from lab.report import terminal
     from lab.runner.outcome import exit_of
     from lab.verdict import judge
+    from lab.verdict.explain import for_run
 
     folder = find(out, name)
     judgement = judge(folder.read_plan(), folder.read_blocks(), _share_of_ceiling(folder))
     if json:
         sys.stdout.write(TypeAdapter(Judgement).dump_json(judgement, indent=1).decode() + "\n")
     else:
-        for verdict in judgement.verdicts:
-            sys.stdout.write(f"{verdict.fix}: {verdict.state.upper().replace('-', ' ')}. {verdict.reason}\n")
+        for verdict in for_run(judgement, folder.path.name).verdicts:
+            sys.stdout.write("\n".join(terminal.told(verdict)) + "\n")
         if judgement.void:
             sys.stdout.write(f"VOID: {judgement.void}\n")
     return exit_of(judgement, None)

@@ -133,6 +133,8 @@ def perform(asked: Asked) -> Ran:
         ran.reports.append(_write(finished, scenario, formats, inconclusive))
         if not asked.json:
             sys.stdout.write(terminal.ending(ran.reports[-1]) + "\n")
+            if asked.verbose and ran.reports[-1].judgement.verdicts:
+                sys.stdout.write(terminal.explained(ran.reports[-1]) + "\n")
             if "github" in formats:
                 sys.stdout.write(as_annotations(ran.reports[-1]))
         if _interrupted(finished) or (finished.exit is not Exit.OK and not asked.keep_going):

@@ -216,6 +216,9 @@ class Verdict:
 
     ``looks`` counts the looks taken, ``agree`` and ``pairs`` the side-by-side comparisons of fixed and
     problem blocks on the measure that ``agree_on`` names, ``chance`` how often a placebo does the same.
+    ``could_see`` is the smallest gain on that measure that the blocks of the last look would have proven: a
+    share of the problem's value on the ratio scale, else a difference in its unit. ``explanation`` holds five
+    sentences: what was compared, how sure, what a placebo does, what is missing, and whether it is valid.
     """
 
     fix: str
@@ -237,7 +240,9 @@ class Verdict:
     tail_clean: int | None = None
     tail_of: int | None = None
     bad_share_below: float | None = None
-    more_blocks: int | None = None  # about how many would decide, where something is missing
+    more_blocks: int | None = None  # about how many an arm, in all, would decide where something is missing
+    could_see: float | None = None
+    explanation: tuple[str, ...] = ()  # empty in records from before there was one
 
 
 @dataclass(frozen=True, config=_ON_DISK, kw_only=True)

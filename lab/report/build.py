@@ -11,6 +11,7 @@ from lab.model.run import Block, Judgement, Plan
 from lab.model.scenario import Scenario
 from lab.model.stack import Evidence
 from lab.report import series
+from lab.verdict.explain import for_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +59,7 @@ def build(folder: Folder, scenario: Scenario, code: Mapping[str, str] | None = N
     plan, info = folder.read_plan(), folder.read_run()
     blocks = tuple(folder.read_blocks())
     events = tuple(folder.read_events())
-    judgement = folder.read_judgement() or _unjudged(plan)
+    judgement = for_run(folder.read_judgement() or _unjudged(plan), folder.path.name)
     samples = {block.n: found for block in blocks if (found := folder.read_samples(block.n)) is not None}
     clock = series.Clock.of(blocks)
     return Report(

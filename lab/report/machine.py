@@ -32,10 +32,11 @@ class Latency:
 class RunReport:
     """One run. Values of measures are in the ``unit`` that stands beside them: ms, share (0 to 1), or counts.
 
-    ``verdicts`` holds the placebo under the fix ``placebo``. ``report`` is the path of the HTML report.
-    ``void`` says why no verdict was possible, where none was. ``recovery_s`` tells, by arm, how long answers
-    went on failing after the standing fault was healed under load; empty where the scenario does not ask.
-    ``generator`` is what the load generator could do there; None where the run ended before that was known.
+    ``verdicts`` holds the placebo under the fix ``placebo``; each explains itself in five sentences.
+    ``report`` is the path of the HTML report. ``void`` says why no verdict was possible, where none was.
+    ``recovery_s`` tells, by arm, how long answers went on failing after the standing fault was healed under
+    load; empty where the scenario does not ask. ``generator`` is what the load generator could do there; None
+    where the run ended before that was known.
     """
 
     schema: str

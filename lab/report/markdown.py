@@ -42,6 +42,8 @@ def _stack(report: Report) -> str:
 
 def _verdict(verdict: Verdict) -> str:
     lines = [f"**{_plain(verdict.fix)}: {words.state_in_words(verdict)}.** {_plain(verdict.reason)}"]
+    if verdict.explanation:
+        return "\n".join([*lines, "", *(f"- {_plain(line)}" for line in verdict.explanation)])
     how_sure = words.comparisons(verdict)
     if how_sure:
         lines.append(_plain(f"{how_sure}."))

@@ -18,6 +18,18 @@ def ending(report: Report) -> str:
     return "\n".join([_first(report), *rows, *reasons, *closing])
 
 
+def explained(report: Report) -> str:
+    """Every verdict with the five lines that explain it; no line break at the end."""
+    known = [*words.fixes(report), *words.placebos(report)]
+    return "\n".join(line for verdict in known for line in told(verdict))
+
+
+def told(verdict: Verdict) -> list[str]:
+    """A verdict by itself: its state, its reason, and why that can be believed."""
+    state = f"{verdict.fix}: {words.STATES[verdict.state]}. {verdict.reason}"
+    return [state, *(f"  {line}" for line in verdict.explanation)]
+
+
 def _first(report: Report) -> str:
     info = report.info
     facts = [info.stack, *words.servers(report), f"seed {info.seed}"]

@@ -14,8 +14,10 @@ from lab.model.scenario import State
 from lab.verdict.arm import Course, follow
 from lab.verdict.counting import Record
 from lab.verdict.exact import bad_share_below
+from lab.verdict.explain import Around, explained
 from lab.verdict.missing import missing
 from lab.verdict.numbers import agreement, results
+from lab.verdict.power import could_see
 from lab.verdict.tail import Tail
 from lab.verdict.validity import Void, above_ceiling, generator_lost, too_disturbed
 from lab.verdict.words import reason
@@ -43,25 +45,24 @@ def judge(plan: Plan, blocks: Sequence[Block], share_of_ceiling: float | None = 
         *(_verdict(c, record, fix_plans.get(c.arm.fix or "")) for c in fixes),
         *(_verdict(c, record, None) for c in placebos),
     ]
-    void = (
-        generator_lost(blocks)
-        or above_ceiling(share_of_ceiling)
-        or too_disturbed(record.first_attempts(), plan.design)
-    )
+    slots = record.first_attempts()
+    void = generator_lost(blocks) or above_ceiling(share_of_ceiling) or too_disturbed(slots, plan.design)
     if void is not None:
         verdicts = [_voided(verdict, void) for verdict in verdicts]
     elif (void := _control_failed([*fixes, *placebos])) is not None:
         verdicts = [v if v.fix in _PLACEBOS else _voided(v, void) for v in verdicts]
     courses = () if void is not None else (*fixes, *placebos)
+    gate_on = not any(c.gate_off for c in (*fixes, *placebos))
+    around = Around.of(plan.design, slots, gate_on=gate_on)
     return Judgement(
         scenario=plan.scenario,
         seed=plan.seed,
-        verdicts=tuple(verdicts),
+        verdicts=explained(verdicts, around),
         warnings=(*_closed_load(plan), *_warnings(fixes, placebos)),
         void=void.reason if void is not None else _all_void(verdicts),
         open=tuple(c.arm.name for c in courses if c.outcome is None),
         tail=tuple(c.arm.name for c in courses if c.outcome is not None and c.outcome.needs_tail),
-        gate_on=not any(c.gate_off for c in (*fixes, *placebos)),
+        gate_on=gate_on,
         problem_reproduced=_reproduced([*fixes, *placebos]),
     )
 
@@ -92,6 +93,7 @@ def _verdict(course: Course, record: Record, fix: FixPlan | None) -> Verdict:
         tail_of=tail.of if tail else None,
         bad_share_below=bad_share_below(tail.clean) if tail and state == "resolved" else None,
         more_blocks=lacking.more_blocks if lacking else None,
+        could_see=could_see(course, agreed.on if agreed else None, design),
     )
 
 
@@ -108,7 +110,14 @@ def _blocks(course: Course, design: Design, tail: Tail | None) -> int:
 
 def _voided(verdict: Verdict, void: Void) -> Verdict:
     allowed = verdict.fix == placebo_fix() or "void" in verdict.expect
-    return replace(verdict, state="void", expected=allowed, reason=void.reason, reason_code=void.code)
+    return replace(
+        verdict,
+        state="void",
+        expected=allowed,
+        reason=void.reason,
+        reason_code=void.code,
+        could_see=None,
+    )
 
 
 def _control_failed(courses: Sequence[Course]) -> Void | None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import jsonschema
@@ -10,6 +12,7 @@ import pytest
 
 from lab.model.report import Report
 from lab.report import build, machine, terminal, words
+from lab.report.markdown import as_markdown
 from lab.report.page import as_html
 from tests.fake_reports import (
     make_report,
@@ -97,6 +100,32 @@ def test_the_ending_never_exceeds_twelve_lines(report: Report) -> None:
     assert len(lines) == 12
     assert any("more in the report" in line for line in lines)
     assert any(line.strip().startswith("placebo") for line in lines)
+
+
+def test_every_rendering_explains_the_verdicts_in_the_same_five_lines(report: Report) -> None:
+    shown = machine.as_json(report)["verdicts"]
+    assert [len(verdict["explanation"]) for verdict in shown] == [5, 5]
+    assert shown[0]["could_see"] == 1.9
+    text, page = terminal.explained(report), unescape(re.sub("<[^>]+>", "", as_html(report)))
+    marked = as_markdown(report).replace("\\", "")
+    for verdict in shown:
+        for line in verdict["explanation"]:
+            assert f"  {line}" in text.splitlines()
+            assert line in page.replace("\u00a0", " ")
+    assert all(f"- {line}" in marked.splitlines() for line in shown[0]["explanation"])
+
+
+def test_the_explanation_names_the_run_to_judge_again(report: Report) -> None:
+    again = f"; judge again: lab judge {Path(report.folder).name}"
+    assert all(verdict.explanation[4].endswith(again) for verdict in report.judgement.verdicts)
+
+
+def test_a_record_from_before_explanations_is_still_rendered(report: Report) -> None:
+    bare = tuple(replace(verdict, explanation=()) for verdict in report.judgement.verdicts)
+    older = replace(report, judgement=replace(report.judgement, verdicts=bare))
+    assert 'class="why"' not in as_html(older)
+    assert "18 of 18 side-by-side comparisons favour single-flight" in as_markdown(older)
+    assert len(terminal.explained(older).splitlines()) == 2
 
 
 def test_what_was_not_expected_is_said_with_its_reason(report: Report) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from verdict_series import ILL, P50, SLOW, WELL, story
 
 HALF = (50.0, 52.0, 48.0, 51.0, 49.0, 53.0)
 SLIGHT = (60.0, 102.0, 61.0, 104.0, 62.0, 106.0)  # undecided until the last look
+
+
+def but_for_the_slots(judgement):
+    """Without the last line of each explanation, which counts all slots that were run so far."""
+    verdicts = tuple(replace(v, explanation=v.explanation[:4]) for v in judgement.verdicts)
+    return replace(judgement, verdicts=verdicts)
 
 
 def test_before_two_strata_nothing_is_decided_and_medians_show():
@@ -39,7 +47,7 @@ def test_what_was_decided_at_a_look_is_not_undone_by_later_blocks():
     told = story(P50).strata(2, healthy=WELL, problem=ILL, fix=HALF)
     early = told.judge()
     told.strata(6, healthy=WELL, problem=ILL, fix=ILL)
-    assert told.judge() == early
+    assert but_for_the_slots(told.judge()) == but_for_the_slots(early)
 
 
 def test_facts_stay_once_they_were_proven():
@@ -68,7 +76,8 @@ class TestTheGate:
         assert disturbed.disturbed
         again = told.judge()
         assert again.gate_on
-        assert again.verdicts == clean.verdicts
+        assert but_for_the_slots(again) == but_for_the_slots(clean)
+        assert "1 of 18 slots disturbed" in again.verdicts[0].explanation[4]
 
     def test_the_value_of_a_disturbed_attempt_is_never_used(self):
         told = story(P50).strata(2, healthy=WELL, problem=ILL, fix=HALF)
