@@ -137,6 +137,11 @@ class GeneratorChecks:
     workers: int = 1
     workers_lost: int = 0
 
+    @property
+    def scheduled(self) -> bool:
+        """Whether requests had planned moments to be late for: closed users ask when they are done waiting."""
+        return self.executor != "closed"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sharing:

@@ -141,12 +141,7 @@ def _perform(
         )
         request.stack.prepare(run_context)
         resources.enter_context(measuring(progress.note, wait=request.wait))
-        sharing = request.sharing
-        load = Open(
-            folder.path, own=reaper.own, workers=sharing.workers, join=sharing.join, bind=sharing.bind
-        )
-        resources.callback(load.close)
-        _wait_for_workers(load, sharing, progress)
+        load = resources.enter_context(_load(request.sharing, folder, reaper, progress))
         progress.phase("calibrating the load generator")
         aim = aim_of(request.plan, request.scenario)
         generator.append(calibrate(load, aim, clock=MonotonicClock(), scratch=scratch, own=reaper.own))
@@ -183,10 +178,17 @@ def _perform(
         progress.phase("stopping")
 
 
-def _wait_for_workers(load: Open, sharing: Sharing, progress: Progress) -> None:
-    if sharing.join:
-        progress.phase(f"waiting for {sharing.join} to join: lab worker --master {load.listening()}")
-    load.ready()
+@contextmanager
+def _load(sharing: Sharing, folder: RunFolder, reaper: Reaper, progress: Progress) -> Iterator[Open]:
+    """The load generator with all its workers, ready for orders."""
+    load = Open(folder.path, own=reaper.own, workers=sharing.workers, join=sharing.join, bind=sharing.bind)
+    try:
+        if sharing.join:
+            progress.phase(f"waiting for {sharing.join} to join: lab worker --master {load.listening()}")
+        load.ready()
+        yield load
+    finally:
+        load.close()
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def breaches(checks: GeneratorChecks, around: Surroundings) -> tuple[tuple[Distu
 
     Where users wait for their answers (*closed*) nothing is due, so nothing can be late or left out.
     """
-    planned = () if checks.executor == "closed" else _of_the_schedule(checks, around)
+    planned = _of_the_schedule(checks, around) if checks.scheduled else ()
     lost = fatal(checks)
     found: list[tuple[bool, Disturbance, str]] = [
         (
