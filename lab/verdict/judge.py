@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lab.model.run import Block, Design, FixPlan, Judgement, Plan, Verdict, control_fix, placebo_fix
+from lab.model.run import Block, Design, FixPlan, Judgement, Plan, Verdict, placebo_fix
 from lab.model.scenario import State
 from lab.verdict.arm import Course, follow
+from lab.verdict.control import PLACEBOS, control_failed, held
 from lab.verdict.counting import Record
 from lab.verdict.exact import bad_share_below
 from lab.verdict.explain import Around, explained
@@ -22,7 +23,6 @@ from lab.verdict.tail import Tail
 from lab.verdict.validity import Void, above_ceiling, generator_lost, too_disturbed
 from lab.verdict.words import reason
 
-_PLACEBOS = {placebo_fix(), control_fix("placebo")}
 _CONFIRMING = {"resolved", "intermittent", "tail-incomplete", "absent-values"}
 
 
@@ -39,7 +39,7 @@ def judge(plan: Plan, blocks: Sequence[Block], share_of_ceiling: float | None = 
     """
     record = Record(plan, blocks)
     fixes = [follow(record, arm) for arm in plan.arms if arm.role == "fix"]
-    placebos = [follow(record, arm) for arm in plan.arms if arm.role == "placebo"]
+    placebos = held([follow(record, arm) for arm in plan.arms if arm.role == "placebo"], fixes)
     fix_plans = {fix.name: fix for fix in plan.fixes}
     verdicts = [
         *(_verdict(c, record, fix_plans.get(c.arm.fix or "")) for c in fixes),
@@ -49,8 +49,8 @@ def judge(plan: Plan, blocks: Sequence[Block], share_of_ceiling: float | None = 
     void = generator_lost(blocks) or above_ceiling(share_of_ceiling) or too_disturbed(slots, plan.design)
     if void is not None:
         verdicts = [_voided(verdict, void) for verdict in verdicts]
-    elif (void := _control_failed([*fixes, *placebos])) is not None:
-        verdicts = [v if v.fix in _PLACEBOS else _voided(v, void) for v in verdicts]
+    elif (void := control_failed([*fixes, *placebos])) is not None:
+        verdicts = [v if v.fix in PLACEBOS else _voided(v, void) for v in verdicts]
     courses = () if void is not None else (*fixes, *placebos)
     gate_on = not any(c.gate_off for c in (*fixes, *placebos))
     around = Around.of(plan.design, slots, gate_on=gate_on)
@@ -117,16 +117,6 @@ def _voided(verdict: Verdict, void: Void) -> Verdict:
         reason=void.reason,
         reason_code=void.code,
         could_see=None,
-    )
-
-
-def _control_failed(courses: Sequence[Course]) -> Void | None:
-    placebos = [c for c in courses if c.arm.role == "placebo" or c.arm.fix in _PLACEBOS]
-    if not any(c.outcome and c.outcome.state == "resolved" for c in placebos):
-        return None
-    return Void(
-        code="control-failed",
-        reason="the placebo came out RESOLVED although nothing was fixed in it, so no verdict counts",
     )
 
 

@@ -26,6 +26,28 @@ class TestTheControl:
         assert (verdict.state, verdict.expected, verdict.documented) == ("not-resolved", True, False)
         assert told.judge().warnings == ()
 
+    def test_a_placebo_above_tolerance_is_left_once_every_fix_is_decided(self):
+        uneven = (150.0, 55.0, 120.0, 60.0, 160.0, 90.0)  # neither a gain nor shown to have none
+        told = story(P50, placebo=True).strata(2, healthy=WELL, problem=ILL, placebo=uneven, fix=WELL)
+        waiting = told.judge()
+        assert (waiting.open, waiting.tail) == (("placebo",), ("fix",)), "the fix is not decided yet"
+        judgement = told.tail("fix", 11, WELL).judge()
+        assert judgement.open == ()
+        assert judgement.verdicts[0].state == "resolved"
+        placebo = judgement.verdicts[1]
+        assert (placebo.state, placebo.reason_code, placebo.looks) == ("not-resolved", "control-held", 1)
+        assert placebo.reason.endswith("as bad as a placebo has to be, and no fix beside it is still open")
+
+    def test_a_placebo_that_may_still_be_within_tolerance_goes_on_alone(self):
+        straddling = (9.0, 14.0, 11.0, 15.0, 10.0, 13.0)
+        told = story(P50, placebo=True).strata(2, healthy=WELL, problem=ILL, placebo=straddling, fix=WELL)
+        assert told.tail("fix", 11, WELL).judge().open == ("placebo",)
+
+    def test_without_a_fix_beside_it_a_placebo_is_followed_to_its_end(self):
+        uneven = (150.0, 55.0, 120.0, 60.0, 160.0, 90.0)
+        told = story(P50, fixes=(), placebo=True).strata(2, healthy=WELL, problem=ILL, placebo=uneven)
+        assert told.judge().open == ("placebo",)
+
     def test_a_resolved_placebo_voids_every_fix_and_stays_what_it_is(self):
         told = story(P50, placebo=True).strata(2, healthy=WELL, problem=ILL, placebo=WELL, fix=WELL)
         told.tail("fix", 11, WELL)
