@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 import uuid
 
@@ -21,11 +22,12 @@ _LONGEST_ID = 128
 class Exchange:
     """One request and what has been sent back so far."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, served_by: tuple[bytes, bytes]) -> None:
         self.scope = scope
         self.id = Request(scope).headers.get("x-request-id", "")[:_LONGEST_ID] or uuid.uuid4().hex
         self.status = _CLIENT_GONE
         self._send = send
+        self._served_by = served_by
         self._begun = time.perf_counter()
 
     @property
@@ -47,6 +49,7 @@ class Exchange:
                 *message["headers"],
                 (b"x-request-id", self.id.encode("latin-1")),
                 (b"x-process-time", f"{self.seconds():.6f}".encode()),
+                self._served_by,
             ]
         await self._send(message)
 
@@ -62,13 +65,15 @@ class Observed:
         self._metrics = shop.metrics
         self._slow_s = shop.settings.slow_request_ms / 1000
         self._failures = Throttle()
+        # Made here, since this is after the fork: it tells processes apart, and tells nothing else of them.
+        self._served_by = (b"x-served-by", secrets.token_hex(4).encode())
         self._log = log("shop.requests")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope, send)
+        exchange = Exchange(scope, send, self._served_by)
         self._metrics.began()
         with structlog.contextvars.bound_contextvars(request_id=exchange.id):
             try:

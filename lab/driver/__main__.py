@@ -95,6 +95,7 @@ def _run(order: BlockOrder, player: Player) -> Word:
             schedule_sha256=played.schedule_sha256,
             response=played.response,
             service=played.service,
+            backends=played.backends,
         )
     except Exception as failed:  # noqa: BLE001 - told to the lab, which decides
         return BlockFailed(n=order.n, why=f"{type(failed).__name__}: {failed}", trace=traceback.format_exc())

@@ -44,6 +44,9 @@ class UnderWay(Protocol):
     def names(self) -> tuple[str, ...]:
         """The names that the samples' column ``name`` points to."""
 
+    def backends(self) -> tuple[str, ...]:
+        """The instances that the samples' column ``backend`` points to."""
+
     def samples(self) -> Samples:
         """Every request, in order of ``due_ns``."""
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lab.driver.words import SAMPLE, Failure, GeneratorChecks, Samples
+from lab.driver.words import NONE_SEEN, SAMPLE, Failure, GeneratorChecks, Samples
 
 _STRETCH_NS = 250_000_000
 _TIMEOUT = Failure.TIMEOUT
@@ -102,7 +102,7 @@ class Ledger:
 
     def samples(self, names: npt.ArrayLike, which: npt.NDArray[np.intp] | None = None) -> Samples:
         """All rows, or those at the indices ``which``, as one array of ``SAMPLE``; ``names`` holds the index of
-        each request's kind."""
+        each request's kind. What answers say of themselves is not in these books."""
         taken = slice(None) if which is None else which
         rows = np.zeros(len(self.due_ns) if which is None else len(which), dtype=SAMPLE)
         columns = (
@@ -111,6 +111,7 @@ class Ledger:
         )  # fmt: skip
         for column, values in columns:
             rows[column] = np.asarray(values)[taken]
+        rows["key"] = rows["version"] = NONE_SEEN
         return rows
 
     def checks(self, cpu: CpuMeter, counted: int) -> GeneratorChecks:

@@ -161,5 +161,8 @@ class _Draining:
     def names(self) -> tuple[str, ...]:
         return self._inner.names()
 
+    def backends(self) -> tuple[str, ...]:
+        return self._inner.backends()
+
     def samples(self) -> Samples:
         return self._inner.samples()

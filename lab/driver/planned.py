@@ -37,8 +37,11 @@ class Planned:
     def names(self) -> tuple[str, ...]:
         return tuple(request.name for request in self.order.requests)
 
+    def backends(self) -> tuple[str, ...]:
+        return self.job.backends()
+
     def samples(self) -> Samples:
-        return self.job.ledger.samples(self.job.names)
+        return self.job.samples()
 
     def end(self) -> None:
         self.give_up()

@@ -34,6 +34,7 @@ class Played:
     checks: GeneratorChecks
     schedule_sha256: str
     planned: int
+    backends: tuple[str, ...] = ()
 
     @property
     def response(self) -> Histogram:
@@ -99,6 +100,7 @@ class Player:
             checks=replace(under_way.checks(cpu, counted), because=because),
             schedule_sha256=whole.sha256,
             planned=len(whole.offsets_ns),
+            backends=under_way.backends(),
         )
 
 

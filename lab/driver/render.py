@@ -47,7 +47,7 @@ class _Writer:
     _heads: dict[tuple[Headers, bool], str] = field(default_factory=dict)
 
     def message(self, target: Target) -> bytes:
-        _, method, path, headers, body = target
+        _, method, path, headers, body, _ = target
         line = self._lines.get(method) or self._line(method)
         head = self._heads.get((headers, body != b"")) or self._head(headers, body != b"")
         if body or method not in _BODILESS:

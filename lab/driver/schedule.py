@@ -158,7 +158,7 @@ def _digest(offsets: Sequence[int], targets: Sequence[Target]) -> str:
         moments.byteswap()
     digest = hashlib.sha256(moments)
     heads: dict[Headers, str] = {}
-    for name, method, path, headers, body in numbers:
+    for name, method, path, headers, body, _ in numbers:
         head = heads.get(headers) or heads.setdefault(headers, json.dumps(headers))
         digest.update(f"{name} {method} {path} {head} {len(body)}\n".encode() + body)
     digest.update(uses)

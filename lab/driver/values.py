@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from lab.driver.urls import encoded_path, encoded_query, encoded_value
 from lab.model.headers import is_json
+from lab.model.load import NONE_SEEN
 from lab.model.scenario import PLACEHOLDER, Request, Values
 
 _LAWS = ("uniform", "zipf", "sequence")
@@ -30,13 +31,15 @@ Numbers = Callable[[], int]
 
 class Target(NamedTuple):
     """One request of the list, filled in. ``name`` is the index of its kind; ``path`` has its query with it, both
-    percent-encoded; ``body`` is what is sent, empty for none."""
+    percent-encoded; ``body`` is what is sent, empty for none; ``key`` which thing it is about, where that is
+    observed."""
 
     name: int
     method: str
     path: str
     headers: Headers = ()
     body: bytes = b""
+    key: int = NONE_SEEN
 
 
 def pick(seed: int, requests: Sequence[Request], count: int) -> tuple[Target, ...]:
@@ -120,13 +123,14 @@ def _fill(name: int, request: Request, draw: Draw) -> Callable[[], Target]:
     headers = [(key, _template(_pieces(text))) for key, text in request.headers.items()]
     body = _template(_body_pieces(request))
     laws = [(key, law(request.values[key], draw)) for key in sorted(request.values)]
-    _refuse_unknown(request, [path, body, *(text for _, text in headers)])
-    method, form = request.method, path.form
+    _refuse_unknown(request, [path, body, *(text for _, text in headers), *_key_of(request)])
+    method, form, keyed = request.method, path.form, request.observe.key
     headers_of, body_of = _headers(headers), _body(body)
 
     def target() -> Target:
         numbers = {key: following() for key, following in laws}
-        return Target(name, method, form % numbers, headers_of(numbers), body_of(numbers))
+        key = numbers[keyed] if keyed else NONE_SEEN
+        return Target(name, method, form % numbers, headers_of(numbers), body_of(numbers), key)
 
     always = target() if not laws else None
     return target if always is None else lambda: always
@@ -144,6 +148,10 @@ def _body(body: _Template) -> Callable[[Mapping[str, int]], bytes]:
         return lambda numbers: (body.form % numbers).encode()
     always = body.fill({}).encode()
     return lambda _: always
+
+
+def _key_of(request: Request) -> list[_Template]:
+    return [_template(iter([_Slot(request.observe.key)]))] if request.observe.key else []
 
 
 def _refuse_unknown(request: Request, texts: Sequence[_Template]) -> None:

@@ -11,11 +11,21 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from lab.model.histogram import Histogram
-from lab.model.load import SAMPLE, BlockLoad, BlockOrder, Executor, Failure, GeneratorChecks, Samples
+from lab.model.load import (
+    MOST_BACKENDS,
+    NONE_SEEN,
+    SAMPLE,
+    BlockLoad,
+    BlockOrder,
+    Executor,
+    Failure,
+    GeneratorChecks,
+    Samples,
+)
 
 __all__ = [
-    "ORDERS", "SAMPLE", "WORDS", "BlockDone", "BlockFailed", "BlockLoad", "BlockOrder", "DriverListens",
-    "DriverReady", "Executor", "Failure", "GeneratorChecks", "Samples", "Word",
+    "MOST_BACKENDS", "NONE_SEEN", "ORDERS", "SAMPLE", "WORDS", "BlockDone", "BlockFailed", "BlockLoad",
+    "BlockOrder", "DriverListens", "DriverReady", "Executor", "Failure", "GeneratorChecks", "Samples", "Word",
 ]  # fmt: skip
 
 _STRICT = ConfigDict(extra="forbid")
@@ -58,6 +68,7 @@ class BlockDone:
     schedule_sha256: str
     response: Histogram
     service: Histogram
+    backends: tuple[str, ...] = ()
 
 
 @checked_dataclass(frozen=True, config=_STRICT, kw_only=True)

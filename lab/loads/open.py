@@ -165,6 +165,7 @@ class Open:
             schedule_sha256=word.schedule_sha256,
             response=word.response,
             service=word.service,
+            backends=word.backends,
         )
 
     def close(self) -> None:

@@ -33,9 +33,15 @@ SAMPLE = np.dtype(
         ("bytes", "<i4"),  # of the answer's body
         ("name", "<u2"),  # index into ``BlockLoad.names``
         ("error", "u1"),  # a ``Failure``
+        ("key", "<i8"),  # which thing it was about; -1: its request does not say
+        ("version", "<i8"),  # of that thing, as the answer told; -1: none was seen
+        ("backend", "<u2"),  # 1 + index into ``BlockLoad.backends``; 0: none was seen
     ]
 )
-"""One request. Requests are in order of ``due_ns``."""
+"""One request. Requests are in order of ``due_ns``. The samples of older runs lack the last three."""
+
+NONE_SEEN = -1
+MOST_BACKENDS = 1000  # an app that names another with each answer would fill the memory with them
 
 
 class Failure(IntEnum):
@@ -165,7 +171,8 @@ class BlockLoad:
     """The load of one block as it happened. ``samples`` has the dtype ``SAMPLE``.
 
     ``response`` counts every request from its due moment, ``service`` those that were sent from their send, as
-    the generator added them up: where workers shared the load, each counted its own.
+    the generator added them up: where workers shared the load, each counted its own. ``backends`` are the
+    instances that said they answered, at most ``MOST_BACKENDS``.
     """
 
     n: int
@@ -175,6 +182,7 @@ class BlockLoad:
     schedule_sha256: str
     response: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
+    backends: tuple[str, ...] = ()
 
     @property
     def latency_s(self) -> npt.NDArray[np.float64]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.model.headers import CONTROL, OURS, TOKEN, is_json
 from lab.model.scenario import METHODS, PLACEHOLDER, Request, Values
+from lab.scenario.problems import unknown
 from lab.scenario.reading import Placed, Reading
 from lab.scenario.tree import Path
 
@@ -15,6 +16,7 @@ BODILESS = frozenset({"get", "delete"})
 LAWS = ("uniform", "zipf", "sequence")
 WIDEST_ZIPF = 1_000_000  # the driver keeps a table of so many shares
 STEEPEST_ZIPF = 10
+LARGEST_KEY = 2**63  # the samples keep a key as a 64-bit number
 _NAME = re.compile(PLACEHOLDER.pattern[2:-2])
 
 
@@ -38,8 +40,36 @@ def check_request(reading: Reading, placed: Placed[Request]) -> None:
                 (*at, "expect", "status", n), f"a status is a number from 100 to 599, not {status}"
             )
     _placeholders(reading, at, named[0], request)
+    if reading.has((*at, "observe")):
+        _observe(reading, (*at, "observe"), request)
     for name, values in request.values.items():
         _law(reading, (*at, "values", name), values)
+
+
+def _observe(reading: Reading, at: Path, request: Request) -> None:
+    observe = request.observe
+    if not (observe.version or observe.backend):
+        reading.problem(
+            at, "missing key 'version' or 'backend': else nothing is read from an answer", key=True
+        )
+    if observe.version and not _NAME.fullmatch(observe.version):
+        message = f"{observe.version!r} is no name of a field: a letter, then letters, digits, _ and -"
+        reading.problem((*at, "version"), message)
+    for key in ("key", "writes"):
+        if reading.has((*at, key)) and not observe.version:
+            reading.problem((*at, key), f"{key} belongs to a version: name its field, or leave out", key=True)
+    if observe.key and observe.key not in request.values:
+        reading.problem((*at, "key"), unknown("placeholder", observe.key, request.values))
+    elif observe.key and not _fits(request.values[observe.key]):
+        reading.problem((*at, "key"), f"the numbers of {{{observe.key}}} are too large for a key")
+    if observe.backend and not TOKEN.fullmatch(observe.backend):
+        message = f"{observe.backend!r} is not the name of a header: letters, digits and dashes"
+        reading.problem((*at, "backend"), message)
+
+
+def _fits(values: Values) -> bool:
+    ends = [end for law in LAWS for end in getattr(values, law) or ()]
+    return all(abs(end) < LARGEST_KEY for end in ends)
 
 
 def _path(reading: Reading, at: Path, path: str) -> None:

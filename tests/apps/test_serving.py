@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
@@ -165,6 +167,22 @@ def test_connections_are_spread_over_the_processes() -> None:
         finally:
             for connection in connections:
                 connection.close()
+
+
+def test_each_process_says_which_it_is() -> None:
+    with serving(NOBODY_LISTENS, "--processes", "3") as (_, port):
+        served = Counter(served_by(port) for _ in range(60))
+    assert len(served) == 3 and sum(served.values()) == 60
+    assert all(re.fullmatch("[0-9a-f]{8}", name) for name in served)
+
+
+def served_by(port: int) -> str:
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().headers["X-Served-By"]
+    finally:
+        connection.close()
 
 
 def established(process: psutil.Process) -> int:

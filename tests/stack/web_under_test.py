@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
+from stock_under_test import STOCK, Stock
+
 GONE = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
@@ -77,7 +79,10 @@ class Web(asyncio.Protocol):
         self.asked += 1
         if path == "/once":
             path = "/ok" if self.asked == 1 else "/drop"
-        if path != "/hang":
+        if path in STOCK:
+            answer = self.site.stock.answer(method, target, body)
+            asyncio.get_running_loop().call_later(self.site.delay_s, self.transport.write, answer)
+        elif path != "/hang":
             asyncio.get_running_loop().call_later(self.site.delay_s, self._give, path)
 
     def _give(self, path: str) -> None:
@@ -105,6 +110,7 @@ class Site:
         self.peers: set[str] = set()
         self.most_open = 0
         self.open: set[asyncio.Transport] = set()
+        self.stock = Stock()
         self.loop = asyncio.new_event_loop()
         self.url = ""
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.driver.distributed.wire import SharePlayed
-from lab.driver.words import SAMPLE, BlockDone, BlockOrder, GeneratorChecks, Samples
+from lab.driver.words import MOST_BACKENDS, SAMPLE, BlockDone, BlockOrder, GeneratorChecks, Samples
 from lab.model.histogram import Histogram
 
 
@@ -33,7 +33,7 @@ def merged(order: BlockOrder, parts: Sequence[Part], workers: int, counted: int)
     """The block and its rows, from the parts of those of ``workers`` that came back; Locust's own statistics gained
     ``counted`` requests. ValueError where the parts are not those of one and the same load."""
     _refuse_strangers(parts, workers)
-    names, rows = _rows([(part.played.names, part.rows) for part in parts])
+    names, backends, rows = _rows(parts)
     done = BlockDone(
         n=order.n,
         names=names,
@@ -41,6 +41,7 @@ def merged(order: BlockOrder, parts: Sequence[Part], workers: int, counted: int)
         schedule_sha256=parts[0].played.schedule_sha256 if parts else "",
         response=sum((part.played.response for part in parts), Histogram()),
         service=sum((part.played.service for part in parts), Histogram()),
+        backends=backends,
     )
     return done, rows
 
@@ -58,18 +59,26 @@ def _refuse_strangers(parts: Sequence[Part], workers: int) -> None:
         raise ValueError(f"{planned} requests were planned, but the workers' shares make {asked}")
 
 
-def _rows(parts: Sequence[tuple[tuple[str, ...], Samples]]) -> tuple[tuple[str, ...], Samples]:
-    """All rows by their due moments, their names numbered alike."""
-    names = tuple(dict.fromkeys(name for named, _ in parts for name in named))
-    renamed = []
-    for named, rows in parts:
-        index = np.array([names.index(name) for name in named], dtype=np.uint16)
-        one = rows.copy()
+def _rows(parts: Sequence[Part]) -> tuple[tuple[str, ...], tuple[str, ...], Samples]:
+    """All rows by their due moments, their names and backends numbered alike."""
+    names = tuple(dict.fromkeys(name for part in parts for name in part.played.names))
+    met = tuple(dict.fromkeys(name for part in parts for name in part.played.backends))
+    backends = met[:MOST_BACKENDS]
+    renumbered = []
+    for part in parts:
+        one = part.rows.copy()
         if len(one):
-            one["name"] = index[one["name"]]
-        renamed.append(one)
-    together = np.concatenate(renamed) if renamed else np.zeros(0, dtype=SAMPLE)
-    return names, together[np.argsort(together["due_ns"], kind="stable")]
+            one["name"] = np.array([names.index(name) for name in part.played.names])[one["name"]]
+            one["backend"] = _numbers(part.played.backends, backends)[one["backend"]]
+        renumbered.append(one)
+    together = np.concatenate(renumbered) if renumbered else np.zeros(0, dtype=SAMPLE)
+    return names, backends, together[np.argsort(together["due_ns"], kind="stable")]
+
+
+def _numbers(theirs: Sequence[str], ours: Sequence[str]) -> npt.NDArray[np.uint16]:
+    """By their number, ours; 0 stays 0, and is the number of those that we do not keep."""
+    known = {name: n for n, name in enumerate(ours, 1)}
+    return np.array([0, *(known.get(name, 0) for name in theirs)], dtype=np.uint16)
 
 
 def _checks(

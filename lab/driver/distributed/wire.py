@@ -19,7 +19,7 @@ _STRICT = ConfigDict(extra="forbid")
 Kind = Literal[
     "lab-hello", "lab-refused", "lab-ping", "lab-pong", "lab-play", "lab-rows", "lab-played", "lab-failed"
 ]
-ROWS_A_MESSAGE = 100_000  # 3 MB
+ROWS_A_MESSAGE = 60_000  # 3 MB
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -72,6 +72,7 @@ class SharePlayed:
     rows: int
     response: Histogram
     service: Histogram
+    backends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)

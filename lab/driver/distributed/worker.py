@@ -203,4 +203,5 @@ def _share_played(n: int, played: Played) -> SharePlayed:
         rows=len(played.samples),
         response=played.response,
         service=played.service,
+        backends=played.backends,
     )

@@ -9,6 +9,7 @@ from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 __all__ = ["KEPT_BYTES", "Answer", "HTTPParseError", "whole"]
 
 KEPT_BYTES = 1 << 20  # of a body in which a text is expected: an answer without end must not fill the memory
+_LONGEST = 1000  # of a header's text
 
 # Header lines that say neither where the body ends nor that the connection does. By what they begin with, since a
 # class of letters is quicker than a word; a line that this list does not know makes the answer the parser's.
@@ -40,30 +41,48 @@ def whole(part: bytes | bytearray, length: int) -> tuple[int, int] | None:
 
 
 class Answer(HTTPResponseParser):
-    """Reads one answer after another in whatever pieces they come; counts the body, keeps it where told to."""
+    """Reads one answer after another in whatever pieces they come; counts the body, keeps it and one header where
+    told to."""
 
     def __init__(self) -> None:
         super().__init__()
         self.reset()
 
-    def reset(self, *, keep_body: bool = False) -> None:
-        """Forget the last answer."""
+    def reset(self, *, keep_body: bool = False, header: str = "") -> None:
+        """Forget the last answer. Of the next, ``header`` (in small letters) is kept."""
         self.size = 0
         self.status = 0
         self.complete = False
         self.keep = False
         self.body = bytearray()
         self._keep_body = keep_body
+        self._header = header
+        self._on_message_begin()
 
     def _on_status(self, _: str) -> None: ...
 
-    def _on_message_begin(self) -> None: ...
+    def _on_message_begin(self) -> None:
+        self.kept = ""  # what the header says, the first of its name
+        self._name = ""
+        self._named = self._found = False
 
-    def _on_header_field(self, _: str) -> None: ...
+    def _on_header_field(self, part: str) -> None:
+        if not self._header or self._found:
+            return
+        if self._named:  # the value before it has ended
+            self._found = self._name == self._header
+            self._name, self._named = "", False
+        self._name = (self._name + part.lower())[: len(self._header) + 1]
 
-    def _on_header_value(self, _: str) -> None: ...
+    def _on_header_value(self, part: str) -> None:
+        if not self._header or self._found:
+            return
+        self._named = True
+        if self._name == self._header:
+            self.kept = (self.kept + part)[:_LONGEST]
 
     def _on_headers_complete(self) -> bool:
+        self._found = True  # what follows the body is no header
         return False
 
     def _on_body(self, part: bytearray) -> None:

@@ -16,7 +16,7 @@ from gevent.socket import AF_UNSPEC, IPPROTO_TCP, SOCK_STREAM, gaierror, getaddr
 
 from lab.driver.block import Starting
 from lab.driver.fast.line import Line
-from lab.driver.job import Job
+from lab.driver.job import Job, job_for
 from lab.driver.ledger import Ledger
 from lab.driver.listeners import teller
 from lab.driver.pacer import Pacer
@@ -146,11 +146,11 @@ class Fast:
         order, targets = block.order, block.plan.targets
         lane = self._lanes.setdefault(order.url, Lane(order.url))
         ledger = Ledger(block.due_ns, round(order.timeout_s * 1e9), block.ended)
-        job = Job(
+        job = job_for(order.requests)(
             ledger=ledger,
             messages=messages(order.url, targets),
-            names=[target.name for target in targets],
-            expects=[request.expect for request in order.requests],
+            targets=targets,
+            requests=order.requests,
             broke=block.broke,
             heard=teller(block.environment, ledger, targets, order),
         )

@@ -141,7 +141,7 @@ class Line:
             return
         if self._answer is None or not self._heard:
             self._answer = self._answer if self._answer is not None else Answer()
-            self._answer.reset(keep_body=bool(job.text(self.i)))
+            self._answer.reset(keep_body=job.keeps(self.i), header=job.header(self.i))
         self._heard = True
         answer = self._answer
         try:
@@ -160,7 +160,7 @@ class Line:
         job = self._lane.job
         self.busy = self._heard = False
         self._used = True
-        job.answer(self.i, answer.status, answer.size, answer.body, len(answer.body))
+        job.answer(self.i, answer.status, answer.size, answer.body, len(answer.body), answer.kept)
         if answer.keep:
             self._lane.free(self)
         else:

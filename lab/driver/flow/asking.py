@@ -15,7 +15,7 @@ from lab.driver.failures import failure_of
 from lab.driver.fast.answer import KEPT_BYTES
 from lab.driver.render import DEFAULTS, JSON
 from lab.driver.values import Target
-from lab.driver.words import Failure
+from lab.driver.words import NONE_SEEN, Failure
 from lab.model.scenario import Expect
 
 _CHUNK = 65536
@@ -24,7 +24,8 @@ _ANY_STATUS = frozenset(range(1000))
 
 
 class Answered(NamedTuple):
-    """``failure`` NONE: answered in full, whatever the status; ``body`` is kept only where that was asked."""
+    """``failure`` NONE: answered in full, whatever the status; ``body`` and ``backend``, the text of a header, are
+    kept only where that was asked. ``key`` and ``version`` are for whoever knows what the answer is about."""
 
     failure: Failure
     status: int = 0
@@ -32,6 +33,9 @@ class Answered(NamedTuple):
     body: bytearray = bytearray()  # never written to
     unheard: bool = False  # the connection ended before anything came
     again: bool = False  # a kept-alive connection turned out to be closed, so it was asked twice
+    backend: str = ""
+    key: int = NONE_SEEN
+    version: int = NONE_SEEN
 
     @property
     def status_code(self) -> int:
@@ -73,15 +77,15 @@ class Asker:
         agent.redirect_response_codes = frozenset()
         agent.valid_response_codes = _ANY_STATUS
 
-    def ask(self, target: Target, left_s: float, *, keep: bool) -> Answered:
-        """Make the request; give up after ``left_s`` seconds."""
+    def ask(self, target: Target, left_s: float, *, keep: bool, header: str = "") -> Answered:
+        """Make the request; give up after ``left_s`` seconds. Keep the answer's body, and the text of one header."""
         try:
             with Timeout(left_s):
-                found, again = self._once(target, keep), False
+                found, again = self._once(target, keep, header), False
                 # The server may close an idle connection in the instant that we use it; a client asks again, on
                 # an idle one or on a new one. What a new one does not answer is the app's doing.
                 while found.unheard and target.method == "GET" and getcurrent() not in self._fresh:
-                    found, again = self._once(target, keep), True
+                    found, again = self._once(target, keep, header), True
                 return found._replace(again=again)
         except Timeout:
             return Answered(Failure.TIMEOUT)
@@ -91,7 +95,7 @@ class Asker:
     def _opened(self, _: object) -> None:
         self._fresh.add(getcurrent())
 
-    def _once(self, target: Target, keep: bool) -> Answered:
+    def _once(self, target: Target, keep: bool, header: str) -> Answered:
         try:
             response: Any = self._session.request(
                 target.method,
@@ -102,7 +106,7 @@ class Asker:
             )
             if isinstance(response, ErrorResponse):
                 raise response.error or ConnectionError("no answer")
-            return _read(response, keep)
+            return _read(response, keep, header)
         except Exception as error:  # noqa: BLE001 - whatever a client makes of what an app sent is a failure of that
             unheard = isinstance(error, HTTPConnectionClosed)
             return Answered(failure_of(error) or Failure.PROTOCOL, unheard=unheard)
@@ -134,10 +138,16 @@ def _headers(target: Target) -> dict[str, str]:
     return {"Accept-Encoding": "identity", **defaults, **dict(target.headers)}
 
 
-def _read(response: Any, keep: bool) -> Answered:
+def _read(response: Any, keep: bool, header: str) -> Answered:
+    # Before the body: what follows that is no header. Of several by one name, the first.
+    backend = _first(response.headers, header) if header else ""
     size, kept = 0, bytearray()
     while part := response.stream.read(_CHUNK):
         size += len(part)
         if keep and len(kept) < KEPT_BYTES:
             kept += part
-    return Answered(Failure.NONE, response.status_code, size, kept)
+    return Answered(Failure.NONE, response.status_code, size, kept, backend=backend)
+
+
+def _first(headers: Any, name: str) -> str:
+    return next((str(text) for key, text in headers.items() if key.lower() == name), "")

@@ -21,6 +21,7 @@ from lab.driver.flow.journeys import SLACK_S
 from lab.driver.flow.steps import Steps
 from lab.driver.ledger import CpuMeter
 from lab.driver.listeners import RequestFailed
+from lab.driver.observing import Sight
 from lab.driver.values import pick
 from lab.driver.words import BlockOrder, GeneratorChecks, Samples
 
@@ -96,6 +97,9 @@ class Users:
     def names(self) -> tuple[str, ...]:
         return self._hearing.rows.names()
 
+    def backends(self) -> tuple[str, ...]:
+        return self._hearing.rows.backends()
+
     def samples(self) -> Samples:
         return self._hearing.rows.samples()
 
@@ -126,23 +130,27 @@ class Users:
 def _asking(block: Starting, asker: Asker) -> Live:
     """Requests by weight, seeded, each told to Locust as its own clients tell it."""
     order = block.order
+    sights = [Sight.of(request.observe) for request in order.requests]
     targets = cycle(pick(order.seed, order.requests, max(1, round(_DRAWN_PER_S * order.length_s))))
 
     def live(_: int) -> None:
         while time.monotonic_ns() < end_ns(order):
             target = next(targets)
-            request = order.requests[target.name]
+            request, sight = order.requests[target.name], sights[target.name]
+            keep = bool(request.expect.contains) or sight.field is not None
             began_s, began_ns = time.time(), time.monotonic_ns()
-            found = asker.ask(target, order.timeout_s, keep=bool(request.expect.contains))
+            found = asker.ask(target, order.timeout_s, keep=keep, header=sight.header)
+            took_ms = (time.monotonic_ns() - began_ns) / 1e6
+            version = sight.version(found.body, 0, len(found.body))
             failure = judged(request.expect, found)
             block.environment.events.request.fire(
                 request_type=target.method,
                 name=request.name,
-                response_time=(time.monotonic_ns() - began_ns) / 1e6,
+                response_time=took_ms,
                 response_length=found.size,
                 exception=RequestFailed(failure, found.status) if failure else None,
                 context={},
-                response=found,
+                response=found._replace(key=target.key, version=version),
                 start_time=began_s,
                 url=order.url + target.path,
             )

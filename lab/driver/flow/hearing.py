@@ -7,6 +7,7 @@ import time
 import traceback
 from typing import Any
 
+from lab.driver.flow.asking import Answered
 from lab.driver.flow.journey import Journey, NotSent, journey_here, outcome
 from lab.driver.flow.rows import Rows
 from lab.driver.flow.steps import Steps
@@ -14,6 +15,7 @@ from lab.driver.words import Failure
 
 _TOLD = 50  # different errors of journeys that the log holds
 _told: set[str] = set()  # in the life of the driver
+_NOTHING = Answered(Failure.NONE)
 log = logging.getLogger(__name__)
 
 
@@ -84,6 +86,7 @@ class Hearing:
         sent_ns = now_ns - took_ns if start_time is None else now_ns - round((time.time() - start_time) * 1e9)
         sent_ns = min(sent_ns, now_ns)
         failure, status = outcome(exception, response)
+        said = response if isinstance(response, Answered) else _NOTHING
         journey = journey_here()
         late_ns = journey.late_ns if journey is not None and not journey.made else 0
         if journey is not None:
@@ -96,4 +99,7 @@ class Hearing:
             done_ns=min(sent_ns + took_ns, now_ns),
             status=status,
             size=int(response_length or 0),
+            key=said.key,
+            version=said.version,
+            backend=said.backend,
         )

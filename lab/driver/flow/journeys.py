@@ -60,6 +60,9 @@ class Journeys:
     def names(self) -> tuple[str, ...]:
         return self._hearing.rows.names()
 
+    def backends(self) -> tuple[str, ...]:
+        return self._hearing.rows.backends()
+
     def samples(self) -> Samples:
         return self._hearing.rows.samples()
 

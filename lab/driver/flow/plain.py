@@ -9,7 +9,7 @@ from lab.driver.flow.asking import Asker
 from lab.driver.flow.crew import Crews
 from lab.driver.flow.journeys import Journeys
 from lab.driver.flow.turns import Turns
-from lab.driver.job import Job
+from lab.driver.job import Job, job_for
 from lab.driver.ledger import Ledger
 from lab.driver.listeners import teller
 from lab.driver.planned import Planned
@@ -36,11 +36,11 @@ class Flow:
         order, targets = block.order, block.plan.targets
         asker = self._askers.get(order.url) or self._askers.setdefault(order.url, Asker(order.url))
         ledger = Ledger(block.due_ns, round(order.timeout_s * 1e9), block.ended)
-        job = Job(
+        job = job_for(order.requests)(
             ledger=ledger,
             messages=(),
-            names=[target.name for target in targets],
-            expects=[request.expect for request in order.requests],
+            targets=targets,
+            requests=order.requests,
             broke=block.broke,
             heard=teller(block.environment, ledger, targets, order),
         )
@@ -58,14 +58,14 @@ class _Plain:
         self._targets = targets
 
     def ask(self, i: int) -> None:
-        job, text = self._job, self._job.text(i)
-        ledger = job.ledger
+        job, ledger = self._job, self._job.ledger
         ledger.send(i)
         left_s = (ledger.due_ns[i] + ledger.timeout_ns - time.monotonic_ns()) / 1e9
-        found = self._asker.ask(self._targets[i], max(left_s, 0.0), keep=bool(text))
+        left_s = max(left_s, 0.0)
+        found = self._asker.ask(self._targets[i], left_s, keep=job.keeps(i), header=job.header(i))
         ledger.retried += found.again
         if found.failure is Failure.NONE:
-            job.answer(i, found.status, found.size, found.body, len(found.body))
+            job.answer(i, found.status, found.size, found.body, len(found.body), found.backend)
         else:
             job.fail(i, found.failure)
 
