@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.stacks._cgroup import cpu_seconds
+from lab.stacks._cgroup import anonymous_bytes, cpu_seconds, memory_bytes
 from lab.stacks._disk import disk_words
 from lab.stacks._docker import docker_words, is_up
 from lab.stacks._ready import tail
@@ -91,6 +91,18 @@ class Service:
     def _count(self) -> None:
         self._cpu_ended_s = self.cpu_seconds()
         self._cpu_last_s = 0.0
+
+    def memory_mb(self) -> float:
+        """Anonymous memory, from the kernel, or where that is out of reach from the engine; 0.0 where it is down."""
+        with docker_words(f"reading the memory of {self.service}"):
+            self._container.reload()
+            if self._container.status not in ("running", "paused"):
+                return 0.0
+            now = memory_bytes(self._container.attrs["State"]["Pid"], self._container.id)
+            if now is None:
+                account = self._container.stats(stream=False, one_shot=True).get("memory_stats", {})
+                now = anonymous_bytes(account.get("stats", {}))
+        return (now or 0) / 1e6
 
     def last_lines(self, lines: int) -> str:
         """From the engine while the container is there, then from the file that ``end`` has written."""

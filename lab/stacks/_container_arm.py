@@ -129,6 +129,9 @@ class ContainerArm:
     def cpu_seconds(self) -> float:
         return sum(service.cpu_seconds() for service in self._services.values())
 
+    def memory_mb(self, service: ServiceName) -> float:
+        return self._services[service].memory_mb()
+
     def alive(self, service: ServiceName) -> bool:
         return self._services[service].alive()
 

@@ -120,6 +120,9 @@ class EmbeddedArm:
     def cpu_seconds(self) -> float:
         return sum(server.cpu_seconds() for server in self._servers.values())
 
+    def memory_mb(self, service: ServiceName) -> float:
+        return self._servers[service].memory_mb()
+
     def alive(self, service: ServiceName) -> bool:
         return self._servers[service].alive()
 

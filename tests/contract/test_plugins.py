@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lab import catalog
 from lab.model.scenario import EvidenceUse, FaultUse, FixUse, Scenario
-from lab.model.stack import Quantity
+from lab.model.stack import Gauge, Quantity
 from lab.scenario.reading import keys_of
 
 KINDS = catalog.kinds()
@@ -86,11 +86,16 @@ def test_a_fix_can_be_prepared_applied_and_faked(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.probes)
-def test_a_probe_counts_or_captures(kind: str) -> None:
+def test_a_probe_counts_or_is_sampled_or_captures(kind: str) -> None:
     probe = KINDS.probes[kind]
-    assert (kind in KINDS.counters) != (kind in KINDS.evidence)
+    assert sum(kind in known for known in (KINDS.counters, KINDS.gauges, KINDS.evidence)) == 1
     if kind in KINDS.evidence:
         assert not set(keys_of(probe)) & (own_keys(EvidenceUse) - {"title"})
+        return
+    assert callable(probe.preflight) and set(keys_of(probe)) <= {"of"}
+    if kind in KINDS.gauges:
+        assert probe.gauges and all(isinstance(g, Gauge) and g.doc for g in probe.gauges.values())
+        assert hash(probe()) == hash(probe())  # what several measures read is sampled once
         return
     assert probe.lag_s >= 0
     assert probe.quantities and all(isinstance(q, Quantity) and q.doc for q in probe.quantities.values())

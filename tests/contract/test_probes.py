@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 from arm_at_work import ask, load, sql, until
@@ -15,16 +17,22 @@ from lab import catalog
 from lab.errors import EnvironmentFailed
 from lab.faults.expire_key import ExpireKey
 from lab.faults.kill import Kill
+from lab.model.load import SAMPLE, BlockLoad
+from lab.model.scenario import Measure
 from lab.model.stack import Running
+from lab.probes.connections import Connections
 from lab.probes.debug_metrics import DebugMetrics
 from lab.probes.explain import Explain, plans_in
 from lab.probes.health import Health
 from lab.probes.locks import Locks
+from lab.probes.memory import Memory
 from lab.probes.postgres import Postgres
 from lab.probes.redis import Redis
 from lab.probes.redis_info import RedisInfo
 from lab.probes.service_log import ServiceLog
 from lab.probes.statements import Statements
+from lab.runner.clock import MonotonicClock
+from lab.runner.sampling import gauges_of
 
 KINDS = catalog.kinds()
 
@@ -82,6 +90,66 @@ def test_redis_counts_each_command_once(arm: Running) -> None:
 def test_a_counter_is_exact(kind: str, arm: Running) -> None:
     probe = KINDS.counters[kind]
     assert (probe(of="ranking") if kind == "postgres" else probe()).preflight(arm) == ""
+
+
+@pytest.mark.parametrize("kind", KINDS.gauges)
+def test_a_gauge_can_be_trusted_and_gives_what_its_statistics_are_of(kind: str, arm: Running) -> None:
+    probe = KINDS.gauges[kind]()
+    ask(arm, "/products/top")
+    assert probe.preflight(arm) == ""
+    assert {gauge.reading for gauge in probe.gauges.values()} <= set(probe.sample(arm))
+
+
+@pytest.mark.parametrize("kind", KINDS.gauges)
+def test_a_sample_costs_little_while_the_load_is_on(kind: str, arm: Running) -> None:
+    probe, seconds = KINDS.gauges[kind](), []
+    with load(arm, "/products/top"):
+        for _ in range(30):
+            begun = perf_counter()
+            probe.sample(arm)
+            seconds.append(perf_counter() - begun)
+    print(f"\n{kind}: {sorted(seconds)[15] * 1e3:.2f} ms a sample")
+    assert min(seconds) < 0.01
+
+
+def test_memory_is_that_of_one_service(arm: Running) -> None:
+    held = {service: Memory(of=service).sample(arm)["anonymous"] for service in ("app", "postgres", "redis")}  # type: ignore[arg-type]
+    assert len(set(held.values())) == 3 and held["app"] > 10
+    with Kill(service="app").inject(arm):
+        assert Memory().sample(arm) == {}
+        assert "0 MB" in Memory().preflight(arm)
+
+
+def test_connections_are_those_of_the_app_and_what_they_do(arm: Running) -> None:
+    ask(arm, "/customers/1/orders")
+    before = Connections().sample(arm)
+    with psycopg.connect(arm.dsn) as own, psycopg.connect(arm.dsn, user="shop") as other:
+        busy = threading.Thread(target=lambda: other.execute("SELECT pg_sleep(1)"))
+        busy.start()
+        try:
+            until(lambda: str(Connections().sample(arm)["active"]), lambda told: told == "1.0")
+            during = Connections().sample(arm)
+        finally:
+            busy.join()
+        assert own.execute("SELECT 1").fetchone() == (1,)
+    assert during["open"] == before["open"] + 1
+
+
+def test_a_block_of_gauges_under_load(arm: Running) -> None:
+    clock, measures = (
+        MonotonicClock(),
+        [
+            Measure(name="most", measure="connections.peak", limit=10),
+            Measure(name="held", measure="memory.peak"),
+        ],
+    )
+    gauges = gauges_of(measures, KINDS)
+    with load(arm, "/customers/1/orders"), gauges.sampled(arm, clock.now_ns(), 0.6, clock) as taken:
+        pass
+    assert len(taken) == 2 and all(len(series) >= 8 for series in taken.values())
+    nothing = BlockLoad(n=1, samples=np.zeros(0, SAMPLE), names=(), checks=None, schedule_sha256="")  # type: ignore[arg-type]
+    values = gauges.values(taken, nothing)
+    assert (values["most"] or 0) >= 1 and (values["held"] or 0) > 10
 
 
 PLAIN: dict[str, Callable[[], Any]] = {
@@ -144,3 +212,14 @@ def test_a_lock_names_who_waits_and_who_blocks(arm: Running) -> None:
             holder.rollback()
             waiting.join()
         assert str(holder.info.backend_pid) in text and str(waiter.info.backend_pid) in text
+
+
+def test_connections_of_a_server_that_is_away_are_no_sample_and_come_back(arm: Running) -> None:
+    Connections().sample(arm)
+    with (
+        Kill(service="postgres").inject(arm),
+        pytest.raises(EnvironmentFailed, match="how many connections"),
+    ):
+        Connections().sample(arm)
+    assert Connections().sample(arm)["open"] >= 0
+    until(lambda: Health().capture(arm).text, lambda text: text.startswith("HTTP 200"))

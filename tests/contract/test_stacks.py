@@ -267,10 +267,33 @@ def test_cpu_time_counts_work_and_outlives_a_restart(arm: Running) -> None:
     assert arm.cpu_seconds() >= worked
 
 
-def test_an_app_of_two_processes(stack: Stack, run: RunContext) -> None:
+def test_memory_is_what_a_service_holds_for_itself(arm: Running) -> None:
+    before = arm.memory_mb("postgres")
+    with psycopg.connect(arm.dsn) as database:
+        database.execute("SELECT array_agg(n ORDER BY -n) FROM generate_series(1, 1000) AS n")
+        database.execute("SET work_mem = '100MB'")
+        database.execute(
+            "DECLARE held CURSOR FOR SELECT n, repeat('x', 400) FROM generate_series(1, 50000) n ORDER BY 1 DESC"
+        )
+        database.execute("FETCH 1 FROM held")
+        assert 15 < arm.memory_mb("postgres") - before < 100  # 20 MB of rows, sorted in memory
+    Redis.from_url(arm.redis_url).set("large", b"x" * 30_000_000)
+    held = arm.memory_mb("redis")
+    arm.restart("redis")
+    assert 25 < held - arm.memory_mb("redis") < 45
+    arm.kill("app")
+    try:
+        assert arm.memory_mb("app") == 0
+    finally:
+        arm.start("app")
+    assert arm.memory_mb("app") > 10
+
+
+def test_an_app_of_two_processes(stack: Stack, run: RunContext, arm: Running) -> None:
     two = stack.start(ArmSpec(name="two", processes=2), run)
     try:
         assert get(two, "/health")[0] == 200
+        assert two.memory_mb("app") > 1.5 * arm.memory_mb("app")
         assert two.logs("app").count("Application startup complete") == 2
         two.kill("app")
         assert get(two, "/health")[0] == 0
