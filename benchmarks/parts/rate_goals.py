@@ -9,6 +9,7 @@ from parts.findings import Goal
 from parts.noise import NOISY, PROFILES, Profile
 from parts.rates import (
     EDGE,
+    FAILS_10,
     FAILS_30,
     FULL,
     FULL_LARGE,
@@ -37,6 +38,11 @@ def kept_apart(equal: Sequence[tuple[float, Rates]]) -> Goal:
         found=f"{hits} of {runs:,} ({hits / runs:.2%})",
         met=not refuted(hits, runs, alpha),
     )
+
+
+def strictly(found: Sequence[Rates]) -> list[Goal]:
+    """``found`` was judged with the strict confirm tail."""
+    return [_seldom("fix that fails in 10 % of blocks RESOLVED, strict", _of(found, FAILS_10), 0.01)]
 
 
 def _of(found: Sequence[Rates], *truths: object, profile: Profile | None = None) -> list[Rates]:

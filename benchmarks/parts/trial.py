@@ -26,10 +26,11 @@ from lab.model.run import (
     Role,
     Verdict,
 )
+from lab.plan import GAP_S, TAIL_GAP_S
 from lab.verdict import judge, order
 from parts.noise import Machine, Profile
 
-LENGTH_S, GAP_S, TAIL_GAP_S, RATE = 0.5, 0.4, 0.1, 150.0
+LENGTH_S, RATE = 0.5, 150.0
 MOST_ATTEMPTS, MOST_TAIL = 3, 2
 ROLES: tuple[Role, ...] = ("healthy", "problem", "placebo", "fix")
 P50 = MeasureSpec(name="p50", measure="latency.p50", unit="ms", scale="ratio")
