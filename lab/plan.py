@@ -14,9 +14,10 @@ from lab.model.scenario import FixUse, Load, Scenario, Stage, State
 from lab.model.stack import ArmSpec
 from lab.verdict import child_seed, order
 
-GAP_S = 0.4
+GAP_S = 0.3
 TAIL_GAP_S = 0.1
 MOST_ARMS = 6
+STRICT_TAIL = 44  # clean blocks that leave room for fewer than 10 % bad ones, with 99 % certainty
 
 CLAIMS: dict[Control, tuple[State, ...]] = {
     "placebo": ("not-resolved", "improved", "regressed", "inconclusive", "not-reproduced", "void"),
@@ -31,7 +32,8 @@ class Choice:
 
     ``rate`` replaces the scenario's mean rate; stages keep their shape. ``control_as_fix`` puts one arm in
     the place of all ``fixes``: ``placebo``, the problem with their side effects only and no placebo arm
-    beside it, or ``perfect``, without any fault.
+    beside it, or ``perfect``, without any fault. ``strict`` asks for the longer confirm tail, also where
+    the scenario does not.
     """
 
     fixes: tuple[str, ...]
@@ -40,6 +42,7 @@ class Choice:
     control: bool = True
     rate: float | None = None
     control_as_fix: Control | None = None
+    strict: bool = False
 
 
 def choose_fixes(scenario: Scenario, asked: str | None) -> tuple[str, ...]:
@@ -98,13 +101,17 @@ def make_plan(scenario: Scenario, choice: Choice, measures: Sequence[MeasureSpec
         seed=choice.seed,
         stack=choice.stack,
         has_healthy=scenario.healthy != "limit",
-        design=Design(),
+        design=_design(scenario, choice),
         measures=tuple(measures),
         arms=tuple(arms),
         groups=tuple(groups),
         fixes=tuple(fixes),
         block=_block(scenario, choice, child_seed(choice.seed, sha, "arrivals")),
     )
+
+
+def _design(scenario: Scenario, choice: Choice) -> Design:
+    return Design(tail=STRICT_TAIL) if scenario.strict or choice.strict else Design()
 
 
 def _groups(scenario: Scenario, choice: Choice) -> list[list[str]]:

@@ -119,6 +119,30 @@ def without_limits(report: Report) -> Report:
     )
 
 
+def with_outage(report: Report) -> Report:
+    """The same run, judged by how long the app was down, and by the size of its answers."""
+    (verdict, placebo), spec = report.judgement.verdicts, report.plan.measures[0]
+    down, size = replace(spec, name="downtime", unit="ms", limit=30_000.0), replace(spec, name="answer size")
+    size = replace(size, unit="bytes", scale="ratio", limit=100_000.0)
+    of_down = replace(verdict.measures[0], name="downtime", unit="ms", limit=30_000.0, problem=42_400.0)
+    of_down = replace(of_down, fixed=38.0, ratio=-42_362.0, lower=-42_500.0, upper=-412.0)
+    of_size = replace(of_down, name="answer size", unit="bytes", scale="ratio", limit=100_000.0)
+    of_size = replace(of_size, problem=2_500_000.0, fixed=38_440.0, ratio=0.0154, lower=0.0151, upper=0.0159)
+    judged = tuple(replace(one, measures=(of_down, of_size)) for one in (verdict, placebo))
+    bad = ("problem", "placebo")
+    values = [(42_400.0, 2.5e6) if b.role in bad else (38.0, 38_440.0) for b in report.blocks]
+    blocks = [
+        replace(b, values={"downtime": downtime, "answer size": octets})
+        for b, (downtime, octets) in zip(report.blocks, values, strict=True)
+    ]
+    return replace(
+        report,
+        plan=replace(report.plan, measures=(down, size)),
+        judgement=replace(report.judgement, verdicts=judged),
+        blocks=tuple(blocks),
+    )
+
+
 def with_state(report: Report, state: str, *, expected: bool) -> Report:
     first, *rest = report.judgement.verdicts
     changed = replace(first, state=state, expected=expected)  # type: ignore[arg-type]

@@ -14,6 +14,8 @@ from lab.cli.run import Asked, plans
 from lab.cli.stacks import choose_stack
 from lab.errors import Exit, LabError
 from lab.plan import estimate
+from lab.verdict import figures
+from lab.verdict.exact import bad_share_below
 
 if TYPE_CHECKING:
     from lab.model.run import Plan
@@ -138,6 +140,9 @@ def _show_plan(scenario: Scenario, plan: Plan, why: str) -> None:
     for group in plan.groups:
         _say(f"group {group.n}: {', '.join(group.arms)}")
         _say(f"  first stratum: {' '.join(group.order[0])}")
+    tail = plan.design.tail
+    most = figures.share(bad_share_below(tail))
+    _say(f"before RESOLVED: {tail} clean blocks of the fix, so that fewer than {most} are bad")
     minutes = [f"{seconds / 60:.1f}" for seconds in estimate(plan).looks]
     _say(f"minutes when decided at look 1, 2, 3: {', '.join(minutes)}")
     _say(f"disk: about {estimate(plan).disk_mb_per_arm} MB for each arm while it runs")

@@ -23,6 +23,9 @@ RunName = Annotated[
 ]
 RunOne = Annotated[str, typer.Argument(help="A run folder, its id, or a scenario: its newest run.")]
 NoControl = Annotated[bool, typer.Option("--no-control", help="Leave out the placebo arm.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="A fix must stay clean for 44 blocks, not 17, to end RESOLVED.")
+]
 Formats = Annotated[str, typer.Option("--report", help="html, json, junit, md, github.")]
 Inconclusive = Annotated[str, typer.Option(help="In JUnit: error or skip.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Refuse where another run is measuring.")]

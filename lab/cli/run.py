@@ -50,6 +50,7 @@ class Asked:
     budget: str | None = None
     control: bool = True
     control_as_fix: Control | None = None
+    strict: bool = False
     sharing: Sharing = ALONE
     wait: bool = True
     keep_going: bool = True
@@ -77,6 +78,7 @@ def plans(asked: Asked, stack: Stack) -> Iterator[tuple[Scenario, Plan]]:
             control=asked.control,
             rate=asked.rate,
             control_as_fix=asked.control_as_fix,
+            strict=asked.strict,
         )
         yield scenario, make_plan(scenario, choice, measure_specs(scenario, known))
 
@@ -178,6 +180,8 @@ def again(asked: Asked, scenario: Scenario, plan: Plan) -> str:
         words = ["lab", "verify", name, f"--{asked.control_as_fix}", "--seed", str(plan.seed)]
     if asked.fix:
         words += ["--fix", asked.fix]
+    if asked.strict:
+        words.append("--strict")
     if asked.rate:
         words += ["--rate", f"{asked.rate:g}"]
     if asked.locustfile:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from lab.model.scenario import Measure
-from lab.model.stack import CounterProbe, Quantity
+from lab.model.stack import CounterProbe, GaugeProbe, Quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,11 @@ class Kinds:
         return {kind: probe for kind, probe in self.probes.items() if hasattr(probe, "quantities")}
 
     @property
+    def gauges(self) -> Mapping[str, type[Any]]:
+        """Probes that are sampled while a block lasts: ``probe.quantity`` is a statistic of the samples."""
+        return {kind: probe for kind, probe in self.probes.items() if hasattr(probe, "gauges")}
+
+    @property
     def evidence(self) -> Mapping[str, type[Any]]:
         """Probes that capture text for people."""
         return {kind: probe for kind, probe in self.probes.items() if hasattr(probe, "capture")}
@@ -39,19 +44,29 @@ class Kinds:
         return frozenset(fault.event for fault in self.faults.values() if fault.event)
 
     def counter(self, measure: Measure) -> CounterProbe | None:
-        """The counter probe that a measure reads; None for a measure of the requests themselves."""
-        source = measure.measure.partition(".")[0]
-        if source not in self.counters:
-            return None
-        probe = self.counters[source]
-        labelled = any(own.name == "of" for own in fields(probe))  # else it counts for the whole server
-        counter: CounterProbe = probe(of=measure.of) if labelled else probe()
-        return counter
+        """The counter probe that a measure reads; None for a measure of anything else."""
+        probe: CounterProbe | None = _made(self.counters, measure)
+        return probe
+
+    def gauge(self, measure: Measure) -> GaugeProbe | None:
+        """The gauge probe that a measure reads; None for a measure of anything else."""
+        probe: GaugeProbe | None = _made(self.gauges, measure)
+        return probe
 
     def quantity(self, measure: str) -> Quantity | None:
-        """The counted quantity behind ``probe.quantity``; None where no such counter exists."""
+        """What lies behind ``probe.quantity``, a ``Gauge`` where it is sampled; None where there is no such."""
         probe, _, name = measure.partition(".")
         found: Quantity | None = None
         if probe in self.counters:
             found = self.counters[probe].quantities.get(name)
+        elif probe in self.gauges:
+            found = self.gauges[probe].gauges.get(name)
         return found
+
+
+def _made(probes: Mapping[str, type[Any]], measure: Measure) -> Any:
+    probe = probes.get(measure.measure.partition(".")[0])
+    if probe is None:
+        return None
+    chosen = measure.of is not None and any(own.name == "of" for own in fields(probe))
+    return probe(of=measure.of) if chosen else probe()  # without, it reads the whole server

@@ -64,6 +64,23 @@ class Expect:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
+class Observe:
+    """What is read from each answer, beside whether it is a good one.
+
+    ``version`` names a field of the JSON answer: the whole number behind its first occurrence is the version of
+    the thing that was asked for. ``key`` is the placeholder of this request that says which thing; without one,
+    all requests are about the same. A good answer of a request that ``writes`` acknowledges its version; any other
+    is a read, which is stale when a newer version was acknowledged before it was sent. ``backend`` names the
+    header of the answer that says which instance gave it.
+    """
+
+    version: str = ""
+    key: str = ""
+    writes: bool = False
+    backend: str = ""
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class Request:
     """One kind of request; exactly one of the methods holds its path.
 
@@ -82,6 +99,7 @@ class Request:
     body: Any = None
     values: Mapping[str, Values] = field(default_factory=dict)
     expect: Expect = field(default_factory=Expect)
+    observe: Observe = field(default_factory=Observe)
     weight: float = 1.0
 
     @property
@@ -171,6 +189,7 @@ class Measure:
 
     ``measure`` is ``source.quantity``: ``latency.*`` and ``errors.*`` come from the requests,
     anything else from the probe of that name. ``per`` is ``request`` or the name of a fault's event.
+    ``among`` is how many instances share the requests, where their balance is measured.
     ``tau`` is the tolerated ratio to healthy; ``tolerance`` the tolerated difference where zero is possible.
     """
 
@@ -179,6 +198,7 @@ class Measure:
     of: str | None = None
     per: str | None = None
     over: Seconds | None = None
+    among: int | None = None
     limit: float | None = None  # parsed from the quantity's own unit: 3%, 100ms, or a bare count
     tau: float = 1.25
     tolerance: float | None = None
@@ -245,6 +265,7 @@ class Scenario:
     fixes: Mapping[str, FixUse]
     evidence: tuple[EvidenceUse, ...] = ()
     closing: Closing | None = None
+    strict: bool = False  # a fix has to stay clean for longer before it is called resolved
 
     @property
     def documented(self) -> tuple[str, ...]:
@@ -263,6 +284,7 @@ __all__ = [
     "FixUse",
     "Load",
     "Measure",
+    "Observe",
     "Prose",
     "Request",
     "Scenario",

@@ -58,6 +58,12 @@ class Running(Protocol):
     def cpu_seconds(self) -> float:
         """CPU time used so far by all processes of the arm."""
 
+    def memory_mb(self, service: ServiceName) -> float:
+        """Anonymous memory that a service's processes hold now, in MB of a million bytes; 0.0 where it is down.
+
+        Not the pages of files and shared segments, which belong to nobody. Raises EnvironmentFailed.
+        """
+
     def alive(self, service: ServiceName) -> bool: ...
 
     def kill(self, service: ServiceName) -> None:
@@ -133,6 +139,21 @@ class Quantity:
     doc: str
 
 
+Statistic = Literal["slope", "peak", "mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gauge(Quantity):
+    """What becomes of one sampled number over a block.
+
+    ``reading`` names the number in what ``GaugeProbe.sample`` gives. ``statistic`` is its ``peak``, its
+    ``mean``, or its ``slope`` for each 1,000 requests answered; ``unit`` is that of the result.
+    """
+
+    reading: str
+    statistic: Statistic
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What a diagnosis probe saw: the command a person would type, and its output as text."""
@@ -153,6 +174,18 @@ class CounterProbe(Protocol):
 
     def preflight(self, running: Running) -> str:
         """Do a known amount of work and read it back: empty where the counter is exact, else what is wrong."""
+
+
+class GaugeProbe(Protocol):
+    """A probe that reads what goes up and down, again and again while a block lasts."""
+
+    gauges: ClassVar[Mapping[str, Gauge]]
+
+    def sample(self, running: Running) -> Mapping[str, float]:
+        """The numbers of this moment, within milliseconds. Raises EnvironmentFailed where nothing answers."""
+
+    def preflight(self, running: Running) -> str:
+        """Empty where the numbers can be trusted, else what is wrong."""
 
 
 class EvidenceProbe(Protocol):

@@ -15,6 +15,15 @@ _NUMBER = r"(?P<number>\d+(?:\.\d+)?)\s*"
 _DURATIONS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _RATES = {"/s": 1.0, "/min": 1 / 60}
 _SHARES = {"%": 0.01}
+_SIZES = {
+    "B": 1.0,
+    **dict.fromkeys(("kB", "KB"), 1e3),
+    "MB": 1e6,
+    "GB": 1e9,
+    "KiB": 2.0**10,
+    "MiB": 2.0**20,
+    "GiB": 2.0**30,
+}
 
 
 def _quantity(what: str, units: Mapping[str, float], example: str) -> BeforeValidator:
@@ -47,3 +56,8 @@ PerSecond = Annotated[
     float, _quantity("rate", _RATES, "100/s"), _schema(r"^\d+(\.\d+)?\s*(/s|/min)$", "100/s")
 ]
 Share = Annotated[float, _quantity("share", _SHARES, "5%"), _schema(r"^\d+(\.\d+)?\s*%$", "5%")]
+Bytes = Annotated[
+    float,
+    _quantity("size", _SIZES, "100KB"),
+    _schema(r"^\d+(\.\d+)?\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)$", "100KB"),
+]

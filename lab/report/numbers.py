@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import isfinite
 
 NONE = "–"
 MINUS = "−"
 
+_SCALED = ("ms", "bytes")  # their unit grows with the number
 _NO_UNIT_IN_TEXT = ("calls", "count", "", "share")  # the name of the measure says it already
 
 
@@ -50,11 +52,13 @@ def milliseconds(value: float | None) -> str:
 
 
 def number(value: float | None, unit: str) -> str:
-    """A value of a measure with its unit; shares become percentages, times stay in ms."""
+    """A value of a measure with its unit; shares become percentages."""
     if unit == "share":
         return share(value)
     if unit == "ms":
         return milliseconds(value)
+    if unit == "bytes":
+        return size(value, 3)
     text = plain(value)
     return text if unit in _NO_UNIT_IN_TEXT or value is None else f"{text} {unit}"
 
@@ -65,14 +69,14 @@ def bound(value: float | None, unit: str) -> str:
 
 
 def effect(value: float | None, scale: str, unit: str) -> str:
-    """A comparison of two arms: ``× 0.061`` for quotients, ``−14 points`` or ``+0.2`` for differences."""
+    """A comparison of two arms: ``× 0.061`` for quotients; ``−14 points``, ``−248 ms``, ``+0.2``."""
     if value is None or not isfinite(value):
         return NONE
     if scale == "ratio":
         return f"× {plain(value, 2)}"
     if unit == "share":
         return f"{_signed(value, share(value).removesuffix(' %'))} points"
-    return _signed(value, plain(value))
+    return _signed(value, number(value, unit if unit in _SCALED else ""))
 
 
 def _signed(value: float, text: str) -> str:
@@ -80,13 +84,16 @@ def _signed(value: float, text: str) -> str:
 
 
 def interval(low: float | None, high: float | None, scale: str, unit: str) -> str:
-    """``0.058 to 0.066``, with words where an end is open; empty where both are."""
+    """``0.058 to 0.066``, ``−12 s to −9.8 s``, with words where an end is open; empty where both are."""
     if low is None and high is None:
         return ""
     factor = 100 if scale == "difference" and unit == "share" else 1
     sign = _signed if scale == "difference" else _as_it_is
     known = [None if v is None or not isfinite(v) else v * factor for v in (low, high)]
-    ends = [None if v is None else sign(v, plain(v, 2)) for v in known]
+    said = (
+        partial(number, unit=unit) if scale == "difference" and unit in _SCALED else partial(plain, digits=2)
+    )
+    ends = [None if v is None else sign(v, said(v)) for v in known]
     if ends[0] is None:
         return f"at most {ends[1]}" if ends[1] is not None else ""
     return f"at least {ends[0]}" if ends[1] is None else f"{ends[0]} to {ends[1]}"
@@ -96,12 +103,11 @@ def _as_it_is(_: float, text: str) -> str:
     return text
 
 
-def size(octets: int) -> str:
-    """``412 bytes``, ``38 kB``, ``1.2 MB``."""
-    if octets < 1_000:
-        return f"{octets} bytes"
-    if octets < 1_000_000:
-        return f"{plain(octets / 1e3, 2).removesuffix('.0')} kB"
-    if octets < 1_000_000_000:
-        return f"{plain(octets / 1e6, 2).removesuffix('.0')} MB"
-    return f"{plain(octets / 1e9, 2).removesuffix('.0')} GB"
+def size(octets: float | None, digits: int = 2) -> str:
+    """``412 bytes``, ``38 kB``, ``1.2 MB``; with three digits ``38.4 kB``."""
+    if octets is None or not isfinite(octets):
+        return NONE
+    for step, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if abs(octets) >= step:
+            return f"{plain(octets / step, digits).removesuffix('.0')} {name}"
+    return f"{plain(octets).removesuffix('.0')} bytes"

@@ -20,6 +20,7 @@ from lab.runner.arms import LiveArm, fault_on
 from lab.runner.clock import Clock
 from lab.runner.quiet import Quiet
 from lab.runner.readings import Reading
+from lab.runner.sampling import Gauges
 from lab.runner.validity import around, breaches, connections_for, fatal, peak_rate
 from lab.store import RunFolder
 
@@ -66,12 +67,14 @@ class Bench:
     clock: Clock
     probes: Mapping[str, CounterProbe]
     quiet: Quiet
+    gauges: Gauges = field(default_factory=Gauges)
     healthy_p50_s: float = 0.0
     ended_ns: int = 0
     blocks: int = 0
     made_by: tuple[str, str] = ("", "")  # the executor of the newest block, and why it was not the fast one
     load_s: float = 0.0
     events: dict[str, int] = field(default_factory=dict)
+    moments: list[int] = field(default_factory=list)
 
     def run(
         self,
@@ -101,26 +104,35 @@ class Bench:
             self.ended_ns + int(gap_s * 1e9),
             self.clock.now_ns() + int(self.load.lead_s(length_s * rate) * 1e9),
         )
+        end_ns = start_ns + int(length_s * 1e9)
         self.blocks += 1
-        self.events = {}
+        self.events, self.moments = {}, []
         order = self._order(one, start_ns, length_s, rate)
         self.load.begin(order)
-        with ExitStack() as faults:
+        with self.gauges.sampled(one.running, start_ns, length_s, self.clock) as taken, ExitStack() as faults:
             if recurring:
                 faults.enter_context(self._recurring_faults(one))
             elif one.arm.faulty if faulty is None else faulty:
                 self._each_block_faults(one, start_ns, faults)
             elif one.arm.spared and faulty is None:
-                self._spared_events()
+                self._spared_faults(start_ns)
             if during is not None:
                 during(start_ns)
-            self.clock.sleep_until(start_ns + int(length_s * 1e9))
+            self.clock.sleep_until(end_ns)
         load = self.load.finish(self.plan.block.timeout_s + DRAIN_SLACK_S)
         self.ended_ns = self.clock.now_ns()
         self.load_s += length_s
         self.made_by = (load.checks.executor, load.checks.because)
         broken = self._broken(order, load, steal_share(cpu, Cpu.read()))
-        reading = Reading(load=load, counters=self._since(before, one), events=dict(self.events))
+        reading = Reading(
+            load=load,
+            counters=self._since(before, one),
+            events=dict(self.events),
+            end_ns=end_ns,
+            moments=tuple(self.moments),
+            requests=self.scenario.load.requests,
+            gauges=self.gauges.values(taken, load),
+        )
         one.freeze()
         outcome = Outcome(
             n=self.blocks,
@@ -170,15 +182,20 @@ class Bench:
         uses = [use for use in self.scenario.faults if use.when == "each-block"]
         for use in sorted(uses, key=_offset):
             self.clock.sleep_until(start_ns + int(use.at * 1e9))
+            self.moments.append(self.clock.now_ns())
             faults.enter_context(fault_on(use, one, self.folder))
-            if use.params.event is not None:
-                self.events[use.params.event] = self.events.get(use.params.event, 0) + 1
+            self._count(use)
 
-    def _spared_events(self) -> None:
-        """What is measured for each event is measured here for each event that was kept away."""
-        for use in self.scenario.faults:
-            if use.when == "each-block" and use.params.event is not None:
-                self.events[use.params.event] = self.events.get(use.params.event, 0) + 1
+    def _spared_faults(self, start_ns: int) -> None:
+        """What is measured for each fault is measured here for each fault that was kept away."""
+        for use in sorted(self.scenario.faults, key=_offset):
+            if use.when == "each-block":
+                self.moments.append(start_ns + int(use.at * 1e9))
+                self._count(use)
+
+    def _count(self, use: FaultUse) -> None:
+        if use.params.event is not None:
+            self.events[use.params.event] = self.events.get(use.params.event, 0) + 1
 
     @contextmanager
     def _recurring_faults(self, one: LiveArm) -> Iterator[None]:

@@ -53,7 +53,8 @@ class Experiment:
     def _run(self) -> Judgement:
         stages = Stages(self.plan, self.scenario, self.folder, self.bench, self.progress)
         for group in self.plan.groups:
-            arms = [self.plan.arm(name) for name in group.arms]
+            # In the order of the draw: an arm that always came up last would keep whatever that is worth.
+            arms = [self.plan.arm(name) for name in dict.fromkeys(group.order[0])]
             self.progress.phase(f"starting {len(arms)} arms: {', '.join(group.arms)}")
             with arms_up(self.stack, self.scenario, arms, self.context, self.folder) as live:
                 self.versions.update(next(iter(live.values())).running.versions)

@@ -31,6 +31,7 @@ from lab.runner.measuring import measuring
 from lab.runner.outcome import exit_of
 from lab.runner.progress import Progress
 from lab.runner.quiet import Quiet
+from lab.runner.sampling import gauges_of
 from lab.store import RunFolder
 from lab.verdict import judge
 
@@ -159,6 +160,7 @@ def _perform(
             heartbeat=heartbeat,
             clock=MonotonicClock(),
             probes=counter_probes(measures, request.kinds),
+            gauges=gauges_of(measures, request.kinds),
             quiet=quiet,
         )
         experiment = Experiment(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.errors import EnvironmentFailed
 from lab.model.run import Group, Plan
 from lab.model.scenario import Closing, Scenario
-from lab.model.stack import Evidence
+from lab.model.stack import CounterProbe, Evidence, GaugeProbe
 from lab.runner.arms import LiveArm, fault_on, watch_idle
 from lab.runner.bench import Bench
 from lab.runner.progress import Progress
@@ -64,14 +65,15 @@ class Stages:
 
     def _preflight(self, one: LiveArm) -> None:
         """A counter that lags would book one block's work into the next: refuse before it can."""
-        for name, probe in self.bench.probes.items():
-            lag = probe.preflight(one.running)
-            if lag:
+        probes: Mapping[str, CounterProbe | GaugeProbe] = {**self.bench.probes, **self.bench.gauges.probes}
+        for name, probe in probes.items():
+            wrong = probe.preflight(one.running)
+            if wrong:
                 raise EnvironmentFailed(
-                    f"the counter behind {name!r} cannot be trusted",
+                    f"what {name!r} reads cannot be trusted",
                     where=one.running.url,
-                    why=lag,
-                    do="use a server whose counters are written at once, or measure something else",
+                    why=wrong,
+                    do="use a server that counts at once and in full, or measure something else",
                 )
 
     def _break(self, faulty: list[LiveArm]) -> None:

@@ -27,7 +27,18 @@ from lab.scenario.tree import Path, read
 T = TypeVar("T")
 
 PROSE = tuple(f.name for f in fields(Prose))
-_PARTS = ("stack", "healthy", "load", "faults", "symptoms", "guardrails", "fixes", "evidence", "closing")
+_PARTS = (
+    "stack",
+    "healthy",
+    "load",
+    "faults",
+    "symptoms",
+    "guardrails",
+    "fixes",
+    "evidence",
+    "closing",
+    "strict",
+)
 KNOWN = (*PROSE, *_PARTS)
 
 
@@ -65,6 +76,7 @@ def _parts(reading: Reading, kinds: Kinds) -> Parts:
         fixes=_fixes(reading, kinds),
         evidence=reading.each(("evidence",), lambda at: evidence(reading, kinds, at)),
         closing=_optional(reading, Closing, "closing"),
+        strict=_strict(reading),
     )
 
 
@@ -103,6 +115,14 @@ def _healthy(reading: Reading) -> Healthy:
     return cast(Healthy, value)
 
 
+def _strict(reading: Reading) -> bool:
+    value = reading.tree.at(("strict",)) if reading.has(("strict",)) else False
+    if not isinstance(value, bool):
+        reading.problem(("strict",), f"expected true or false, got {value!r}")
+        return False
+    return value
+
+
 def _fixes(reading: Reading, kinds: Kinds) -> list[Placed[FixUse]]:
     if not reading.has(("fixes",)):
         return []
@@ -126,6 +146,7 @@ def _scenario(parts: Parts, source: str, path: str) -> Scenario:
         fixes={str(one.at[-1]): one.value for one in parts.fixes},
         evidence=_values(parts.evidence),
         closing=parts.closing,
+        strict=parts.strict,
     )
 
 

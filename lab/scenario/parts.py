@@ -20,7 +20,7 @@ from lab.model.scenario import (
     Request,
     StackNeeds,
 )
-from lab.model.units import Seconds, Share
+from lab.model.units import Bytes, Seconds, Share
 from lab.scenario.problems import kind_of, unknown
 from lab.scenario.reading import Placed, Reading, amended, keys_of
 from lab.scenario.tree import Path
@@ -28,7 +28,11 @@ from lab.scenario.tree import Path
 _OWN_OF_FAULT = tuple(f.name for f in fields(FaultUse) if f.name not in ("kind", "params"))
 _OWN_OF_FIX = tuple(f.name for f in fields(FixUse) if f.name not in ("kind", "params"))
 _OWN_OF_EVIDENCE = ("title",)
-_UNITS: dict[Written, TypeAdapter[float]] = {"duration": TypeAdapter(Seconds), "share": TypeAdapter(Share)}
+_UNITS: dict[Written, TypeAdapter[float]] = {
+    "duration": TypeAdapter(Seconds),
+    "share": TypeAdapter(Share),
+    "size": TypeAdapter(Bytes),
+}
 
 Healthy = Literal["fault-off", "limit"]
 
@@ -48,6 +52,7 @@ class Parts:
     fixes: list[Placed[FixUse]]
     evidence: list[Placed[EvidenceUse]]
     closing: Closing | None
+    strict: bool
 
     @property
     def measures(self) -> list[Placed[Measure]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.model.kinds import Kinds
-from lab.model.measures import known_measures
+from lab.model.measures import described
 from lab.model.scenario import (
     METHODS,
     Closing,
@@ -39,6 +39,7 @@ def json_schema(kinds: Kinds) -> Schema:
         "fixes": {"type": "object", "additionalProperties": _fix(kinds)},
         "evidence": {"type": "array", "items": _any_use(EvidenceUse, dict(kinds.evidence))},
         "closing": _plain(schema_of(Closing)),
+        "strict": {"type": "boolean", "default": False},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -68,6 +69,8 @@ def _request() -> Schema:
     values |= _one_of("uniform", "zipf", "sequence")
     status = {"type": "integer", "minimum": 100, "maximum": 599}
     request["properties"]["expect"]["properties"]["status"]["items"] = status
+    versioned = {key: ["version"] for key in ("key", "writes")}
+    request["properties"]["observe"] |= {"minProperties": 1, "dependentRequired": versioned}
     return request | _one_of(*METHODS)
 
 
@@ -76,12 +79,13 @@ def _one_of(*keys: str) -> Schema:
 
 
 def _measure(kinds: Kinds) -> Schema:
-    measure = _plain(schema_of(Measure))
-    bound = {"type": ["number", "string"], "examples": ["3%", "100ms", 1]}
+    measure, docs = _plain(schema_of(Measure)), described(kinds)
+    bound = {"type": ["number", "string"], "examples": ["3%", "100ms", "50KB", 1]}
     measure["properties"] = measure["properties"] | {
-        "measure": {"enum": list(known_measures(kinds))},
+        "measure": {"enum": list(docs), "description": "\n".join(f"{k}: {v}" for k, v in docs.items())},
         "limit": bound,
         "tolerance": bound,
+        "among": {"type": "integer", "minimum": 2},
     }
     return measure
 

@@ -42,21 +42,29 @@ def pairs_of(a: Values, b: Values) -> tuple[Pair, ...]:
     )
 
 
+def bar(b: float, factor: float, offset: float = 0.0) -> float:
+    """factor * b + offset, the value that ``a`` is compared with; a factor above 1 never puts it below b.
+
+    A number below zero (memory that is given back) times 1.2 lies lower, and then more would be "above" it.
+    """
+    return (max(b, factor * b) if factor > 1 else factor * b) + offset
+
+
 def is_above(pairs: Sequence[Pair], allowed: int, factor: float, offset: float = 0.0) -> bool:
-    """Proven: a > factor * b + offset."""
-    against = sum(1 for pair in pairs if pair is None or not pair[0] > factor * pair[1] + offset)
+    """Proven: a > bar(b)."""
+    against = sum(1 for pair in pairs if pair is None or not pair[0] > bar(pair[1], factor, offset))
     return against <= allowed
 
 
 def is_below(pairs: Sequence[Pair], allowed: int, factor: float, offset: float = 0.0) -> bool:
-    """Proven: a < factor * b + offset."""
-    against = sum(1 for pair in pairs if pair is None or not pair[0] < factor * pair[1] + offset)
+    """Proven: a < bar(b). The bar is that of ``is_above``, so that no pair is for both."""
+    against = sum(1 for pair in pairs if pair is None or not pair[0] < bar(pair[1], factor, offset))
     return against <= allowed
 
 
 def is_within(pairs: Sequence[Pair], allowed: int, factor: float, offset: float = 0.0) -> bool:
-    """Proven: a <= factor * b + offset. Equality is within, because the tolerance itself is tolerated."""
-    against = sum(1 for pair in pairs if pair is None or not pair[0] <= factor * pair[1] + offset)
+    """Proven: a <= bar(b). Equality is within, because the tolerance itself is tolerated."""
+    against = sum(1 for pair in pairs if pair is None or not pair[0] <= bar(pair[1], factor, offset))
     return against <= allowed
 
 

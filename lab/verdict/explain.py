@@ -25,6 +25,7 @@ _MADE_BY: Mapping[str, tuple[set[str], str]] = {
     "guardrail-worse": ({"HARM"}, ""),
     "no-gain": ({"ABOVE", "NOGAIN"}, ""),
     "not-better": ({"ABOVE"}, "BETTER"),
+    "control-held": ({"ABOVE"}, ""),
     "missing-better": (set(), "BETTER"),
     "missing-within": (set(), "WITHIN"),
 }

@@ -12,6 +12,10 @@ apply and ``tolerance`` is added: F > 1.2 H + tolerance, X > 1.1 F + tolerance, 
 BETTER is X < F / 1.1 on both scales. It asks for a gain because two processes of the same code differ by
 a few per cent for as long as they live, and no order of blocks takes that out.
 
+Where the number compared with is below zero (a slope of memory that falls), a factor above 1 counts as 1,
+so that no claim gets easier there: F > H + tolerance, X > F + tolerance, and X < F for BETTER. NOGAIN
+stays X > F / 1.5, which then lies above F.
+
 With a limit a block is good or over. REP (of F) and ABOVE (of X) need so many blocks over it that a
 share of 24 % bad blocks is refuted. WITHIN holds while no block of X was over so far; the confirm tail
 then has to stay clean. NOREP holds from look 2 on when no block of F was over: what makes a clean tail

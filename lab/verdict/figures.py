@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from math import isfinite
 
-_SPOKEN = {
-    "ms",
-    "s",
-    "us",
-    "B",
-    "KB",
-    "MB",
-    "GB",
-    "MB/1000 requests",
-}  # a count's unit is in its measure's name
+_SPOKEN = {"s", "us", "MB", "MB/1000 requests"}  # a count's unit is in its measure's name
+_STEPS = {
+    "ms": ((10_000.0, 1e3, "s"), (0.0, 1.0, "ms")),
+    "bytes": ((1e9, 1e9, "GB"), (1e6, 1e6, "MB"), (1e3, 1e3, "kB"), (0.0, 1.0, "bytes")),
+}
+"""From what size on a number of that unit is said in which other one, and how many of its own make one."""
 
 
 def plain(number: float | None) -> str:
@@ -48,14 +44,24 @@ def value(number: float | None, unit: str) -> str:
         return "unknown"
     if unit == "share":
         return share(number)
-    return f"{plain(number)} {unit}" if unit in _SPOKEN else plain(number)
+    size, spoken = _sized(number, unit)
+    return f"{plain(size)}{spoken}"
 
 
 def bound(number: float, unit: str) -> str:
     """A limit or tolerance, as short as it was written: 1, 5 %, 100 ms."""
     if unit == "share":
         return share(number)
-    return f"{number:g} {unit}" if unit in _SPOKEN else f"{number:g}"
+    size, spoken = _sized(number, unit)
+    return f"{size:g}{spoken}"
+
+
+def _sized(number: float, unit: str) -> tuple[float, str]:
+    """The number as it is said, and its unit behind a space: 12,000 bytes are 12 kB, a count has none."""
+    for least, step, name in _STEPS.get(unit, ()):
+        if abs(number) >= least:
+            return number / step, f" {name}"
+    return number, f" {unit}" if unit in _SPOKEN else ""
 
 
 def times(number: float | None) -> str:

@@ -31,6 +31,8 @@ def reason(course: Course, design: Design) -> str:
             return _intermittent(course, design)
         case "absent-values":
             return _absent(course)
+        case "control-held":
+            return f"{_reached(course)}: as bad as a placebo has to be, and no fix beside it is still open"
         case "no-gain" | "not-better":
             return _not_resolved(course, design)
         case _:

@@ -62,6 +62,7 @@ def test_kinds_carry_dashes_and_no_private_module() -> None:
     assert {"drop-index", "expire-key", "kill"} <= set(known.faults)
     assert {"code", "sql"} <= set(known.fixes)
     assert {"postgres", "redis"} == set(known.counters)
+    assert {"connections", "memory"} == set(known.gauges)
     assert not [kind for kind in (*known.faults, *known.fixes, *known.probes) if kind.startswith("-")]
     assert "explain" in known.evidence
     assert known.events == {"expiry"}

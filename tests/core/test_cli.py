@@ -52,7 +52,7 @@ def test_an_unknown_stack_is_met_with_those_there_are() -> None:
         (b"\x00\xff\xfe binary", ""),
         (b"a: [1", ":1:"),
         (b"x: 1\n" * 2_500_000, ""),
-        (GOOD.replace("block: 600ms", "block: 600").encode(), "unit"),
+        (GOOD.replace("block: 500ms", "block: 500").encode(), "unit"),
         (GOOD.replace("expire-key", "expire-kee").encode(), "expire-key"),
         (GOOD.replace("title:", "titel:").encode(), "title"),
         ((GOOD + "\ntitle: again\n").encode(), "title"),
@@ -80,7 +80,7 @@ def test_a_wrong_scenario_file_is_met_with_the_place_of_the_mistake(
 
 def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text(GOOD.replace("block: 600ms", "block: 600").replace("expire-key", "expire-kee"))
+    file.write_text(GOOD.replace("block: 500ms", "block: 500").replace("expire-key", "expire-kee"))
     found = json.loads(lab("check", str(file), "--json").stdout)
     assert len({error["line"] for error in found["files"][0]["errors"]}) >= 2
 
@@ -111,6 +111,12 @@ def test_the_environment_wins_over_lab_toml(tmp_path: Path) -> None:
 def test_a_seed_gives_the_same_plan_again() -> None:
     words = ("plan", "stampede", "--stack", "embedded", "--seed", "7", "--json")
     assert lab(*words).stdout == lab(*words).stdout
+
+
+def test_a_plan_says_how_long_a_fix_has_to_stay_clean() -> None:
+    words = ("plan", "stampede", "--stack", "embedded", "--seed", "7")
+    assert "17 clean blocks of the fix, so that fewer than 24 % are bad" in lab(*words).stdout
+    assert "44 clean blocks of the fix, so that fewer than 9.9 % are bad" in lab(*words, "--strict").stdout
 
 
 def test_the_schemas_are_json() -> None:

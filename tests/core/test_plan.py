@@ -12,10 +12,12 @@ from pydantic import TypeAdapter
 from lab.catalog import kinds, load_scenario
 from lab.errors import LabError
 from lab.model.measures import measure_specs
-from lab.model.run import BlockPlan, Control, Plan
+from lab.model.run import BlockPlan, Control, Design, Plan
 from lab.model.scenario import Scenario, Stage
-from lab.plan import MOST_ARMS, Choice, choose_fixes, estimate, make_plan, refuse_unmet_needs
+from lab.plan import MOST_ARMS, STRICT_TAIL, Choice, choose_fixes, estimate, make_plan, refuse_unmet_needs
 from lab.scenario import parse
+from lab.scenario.reading import amended
+from lab.verdict.exact import bad_share_below
 
 STAMPEDE = load_scenario("stampede")
 
@@ -123,6 +125,22 @@ def test_later_looks_and_more_fixes_take_longer() -> None:
     assert all(a < b for a, b in zip(one, two, strict=True))
 
 
+@pytest.mark.parametrize(("written", "asked"), [(True, False), (False, True), (True, True)])
+def test_a_strict_fix_stays_clean_until_a_tenth_of_bad_blocks_is_excluded(written: bool, asked: bool) -> None:
+    scenario = amended(STAMPEDE, strict=written)
+    choice = Choice(fixes=("single-flight",), seed=7, stack="embedded", strict=asked)
+    found = make_plan(scenario, choice, measure_specs(scenario, kinds()))
+    assert found.design == Design(tail=STRICT_TAIL)
+    assert bad_share_below(STRICT_TAIL) <= 0.1 < bad_share_below(STRICT_TAIL - 1)
+    assert estimate(found).looks[0] > estimate(plan()).looks[0]
+
+
+def test_a_scenario_is_lenient_unless_it_says_otherwise() -> None:
+    assert plan().design == Design()
+    assert not STAMPEDE.strict
+    assert parse(STAMPEDE.source + "strict: true\n", kinds(), "stampede.yaml").strict
+
+
 def test_a_stack_that_cannot_do_what_the_scenario_needs_is_refused() -> None:
     refuse_unmet_needs(STAMPEDE, ("single-flight",), "full", frozenset({"postgres", "redis", "app", "code"}))
     with pytest.raises(LabError, match=r"(?s)cannot run stampede.*redis"):
@@ -166,7 +184,7 @@ def test_only_a_block_as_planned_has_the_stages() -> None:
     assert found.stages_for(3.0, found.rate) == (Stage(rate=found.rate, length=3.0),)
     assert found.stages_for(found.length_s, 6.0) == (Stage(rate=6.0, length=found.length_s),)
     steady = block(STAMPEDE)
-    assert steady.stages_for(steady.length_s, steady.rate) == (Stage(rate=100.0, length=0.6),)
+    assert steady.stages_for(steady.length_s, steady.rate) == (Stage(rate=100.0, length=0.5),)
 
 
 @pytest.mark.parametrize(

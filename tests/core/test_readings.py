@@ -31,7 +31,8 @@ def load(
 
 
 def reading(of: BlockLoad, calls: float | None = None, **events: int) -> Reading:
-    return Reading(load=of, counters={} if calls is None else {"m": {"calls": calls}}, events=events)
+    counters = {} if calls is None else {"m": {"calls": calls}}
+    return Reading(load=of, counters=counters, events=events, end_ns=1000 * MS)
 
 
 @pytest.mark.parametrize(

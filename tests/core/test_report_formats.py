@@ -10,11 +10,13 @@ import pytest
 
 from lab.errors import LabError
 from lab.model.report import Report
-from lab.report import formats_of, github, junit, machine, markdown, write
+from lab.report import formats_of, github, junit, machine, markdown, terminal, write
+from lab.report.page import as_html
 from lab.store import RunFolder
 from tests.fake_reports import (
     hostile,
     make_report,
+    with_outage,
     with_state,
     without_verdict,
 )
@@ -50,6 +52,18 @@ def test_junit_tells_refuted_from_undecided(
     )
     names = {prop.get("name") for prop in case.iter("property")}
     assert {"state", "seed", "blocks", f"{SLOW}: effect", f"{SLOW}: bounds"} <= names
+
+
+def test_times_and_sizes_read_alike_in_every_format(report: Report) -> None:
+    outage = with_outage(report)
+    page = re.sub(r"<[^>]+>", " ", as_html(outage))
+    told = {"terminal": terminal.ending(outage), "markdown": markdown.as_markdown(outage), "page": page}
+    for said in told.values():
+        assert {"42.4 s", "38 ms", "2.5 MB", "38.4 kB"} <= set(re.findall(r"[\d.]+ (?:ms|s|kB|MB)\b", said))
+    for said in (told["markdown"], page):
+        assert "30 s" in said
+        assert "100 kB" in said
+        assert re.search(r"−42\.4 s[^×]*−42\.5 s to −412 ms", said)
 
 
 def test_junit_of_a_run_without_verdict_is_an_error(report: Report) -> None:

@@ -28,6 +28,11 @@ POSITIVE = st.floats(min_value=1e-6, max_value=1e9)
         (0.0004, "share", "0.04 %"),
         (12_431.0, "blocks", "12,400 blocks"),
         (0.0, "calls", "0"),
+        (412.3, "bytes", "412 bytes"),
+        (3.0, "bytes", "3 bytes"),
+        (38_440.0, "bytes", "38.4 kB"),
+        (1_250_000.0, "bytes", "1.25 MB"),
+        (None, "bytes", "–"),
         (None, "ms", "–"),
         (inf, "ms", "–"),
         (nan, "share", "–"),
@@ -38,7 +43,15 @@ def test_numbers_read_as_people_write_them(value: float | None, unit: str, said:
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "said"), [(1.0, "calls", "1"), (0.05, "share", "5 %"), (1.5, "", "1.5")]
+    ("value", "unit", "said"),
+    [
+        (1.0, "calls", "1"),
+        (0.05, "share", "5 %"),
+        (1.5, "", "1.5"),
+        (100e3, "bytes", "100 kB"),
+        (2000.0, "ms", "2,000 ms"),
+        (30_000.0, "ms", "30 s"),
+    ],
 )
 def test_a_limit_is_written_as_it_was_meant(value: float, unit: str, said: str) -> None:
     assert numbers.bound(value, unit) == said
@@ -51,6 +64,8 @@ def test_a_limit_is_written_as_it_was_meant(value: float, unit: str, said: str) 
         (-0.214, "difference", "share", "−21 points"),
         (0.002, "difference", "share", "+0.2 points"),
         (-16.2, "difference", "calls", "−16.2"),
+        (-412.0, "difference", "ms", "−412 ms"),
+        (12_400.0, "difference", "ms", "+12.4 s"),
         (None, "ratio", "ms", "–"),
     ],
 )
@@ -69,6 +84,11 @@ def test_effects_carry_their_sign_and_scale(value: float | None, scale: str, uni
 )
 def test_open_bounds_are_said_in_words(low: float | None, high: float | None, said: str) -> None:
     assert numbers.interval(low, high, "difference", "calls") == said
+
+
+def test_bounds_of_times_carry_the_unit_that_their_effect_has() -> None:
+    assert numbers.interval(-12_400, -9_800, "difference", "ms") == "−12.4 s to −9,800 ms"
+    assert numbers.interval(0.05, 0.07, "ratio", "ms") == "0.05 to 0.07"
 
 
 @given(FINITE)

@@ -13,7 +13,7 @@ from lab.faults.expire_key import ExpireKey
 from lab.faults.kill import Kill
 from lab.fixes.code import Code
 from lab.fixes.sql import Sql
-from lab.model.measures import SAMPLES, known_measures, measure_spec, measure_specs, written
+from lab.model.measures import SAMPLES, described, known_measures, measure_spec, measure_specs, written
 from lab.model.scenario import Closing, Measure, Scenario, Values
 from lab.probes.explain import Explain
 from lab.scenario import parse, slug_of
@@ -139,11 +139,34 @@ def test_the_judge_reads_limits_in_the_unit_of_the_values(scenario: Scenario) ->
 
 
 def test_every_known_measure_can_be_judged() -> None:
-    for name in known_measures(kinds()):
+    for name, said in described(kinds()).items():
         spec = measure_spec(Measure(name="a", measure=name), kinds(), "primary")
-        assert written(name, kinds()) in ("duration", "share", "count")
-        assert spec.scale == ("ratio" if spec.unit == "ms" or name == "postgres.blocks" else "difference")
+        assert written(name, kinds()) in ("duration", "share", "size", "count")
+        assert said
+        assert spec.scale == "difference" or spec.unit != "share"
     assert set(SAMPLES) < set(known_measures(kinds()))
+
+
+GUARDRAIL = "measure: latency.p50, limit: 100ms, tau: 1.5"
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "tolerance"),
+    [
+        ("availability.downtime, limit: 1.5s", 1500, 0.01),
+        ("availability.downtime, tolerance: 50ms", None, 50),
+        ("recovery.time, limit: 2s, over: 100ms", 2000, 0.01),
+        ("throughput.lost, tolerance: 2%", None, 0.02),
+        ("bytes.per_response, limit: 1.5KB", 1500, 0.01),
+        ("bytes.per_response, limit: 2 MiB", 2 * 1024 * 1024, 0.01),
+    ],
+)
+def test_bounds_are_read_in_the_unit_of_what_is_measured(
+    text: str, limit: float | None, tolerance: float
+) -> None:
+    scenario = parse(TEXT.replace(GUARDRAIL, f"measure: {text}"), kinds(), "a.yaml")
+    spec = measure_specs(scenario, kinds())[-1]
+    assert (spec.limit, spec.tolerance) == (limit, pytest.approx(tolerance))
 
 
 def test_no_unknown_measure_can_be_judged() -> None:

@@ -113,7 +113,11 @@ CASES = {
         "redis.hits, per: expiry, limit: 1",
         "unknown event 'expiry' (known: request)",
     ),
-    "per of a latency": ("limit: 1%", "limit: 1%, per: request", "errors.share is per request already"),
+    "per of a latency": (
+        "limit: 1%",
+        "limit: 1%, per: request",
+        "errors.share is of the requests themselves",
+    ),
     "over is missing": ("errors.share", "latency.share_over", "missing key 'over'"),
     "over of errors": ("limit: 1%", "limit: 1%, over: 1s", "errors.share has no bound"),
     "tau of a share": ("limit: 1%", "limit: 1%, tau: 2", "write tolerance instead"),
@@ -124,6 +128,42 @@ CASES = {
     ),
     "small tau": ("errors.share, limit: 1%", "latency.p50, tau: 0.5", "tau is the tolerated ratio"),
     "count without a bound": ("errors.share, limit: 1%", "redis.hits", "missing key 'limit' or 'tolerance'"),
+    "time without a bound": (
+        "errors.share, limit: 1%",
+        "availability.downtime",
+        "missing key 'limit' or 'tolerance': availability.downtime is a duration that can be zero",
+    ),
+    "tolerance of a time": (
+        "errors.share, limit: 1%",
+        "availability.downtime, tolerance: 1%",
+        "availability.downtime is a duration: '1%' is not a duration",
+    ),
+    "limit of a size": (
+        "errors.share, limit: 1%",
+        "bytes.per_response, limit: 100KB/s",
+        "bytes.per_response is a size: '100KB/s' is not a size: write it as 100KB (units: B, kB, KB, MB",
+    ),
+    "tau of a time": (
+        "errors.share, limit: 1%",
+        "availability.downtime, limit: 1s, tau: 2",
+        "availability.downtime can be zero and is compared as a difference: write tolerance instead",
+    ),
+    "over of lost throughput": (
+        "errors.share, limit: 1%",
+        "throughput.lost, over: 1s",
+        "throughput.lost has no bound",
+    ),
+    "recovery without a fault in the block": (
+        "errors.share, limit: 1%",
+        "recovery.time, limit: 1s",
+        "recovery.time counts from a fault in each block: none here has when: each-block",
+    ),
+    "recovery without a limit": (
+        FAULTS + SYMPTOMS,
+        "faults: [{kind: kill, service: redis, when: each-block}]\n"
+        "symptoms: [{name: back, measure: recovery.time, tolerance: 1s}]\n",
+        "missing key 'limit': recovery.time has no value in healthy blocks to compare with",
+    ),
     "p99": ("errors.share, limit: 1%", "latency.p99", "100 requests a block for latency.p99 mean little"),
     "measure named twice": (
         SYMPTOMS,
@@ -178,6 +218,37 @@ CASES = {
         "unknown evidence kind 'redis'",
     ),
     "evidence's key": (FIXES, FIXES + "evidence: [{kind: explain}]\n", "11:12 missing key 'of'"),
+    "strict": (FIXES, FIXES + "strict: very\n", "11:9 expected true or false, got 'very'"),
+    "a gauge has no event": (
+        "errors.share, limit: 1%",
+        "memory.peak, per: request",
+        "memory.peak is of the whole block: leave out",
+    ),
+    "a gauge has no bound": (
+        "errors.share, limit: 1%",
+        "memory.peak, over: 1s",
+        "memory.peak has no bound: leave out",
+    ),
+    "a gauge of a service": (
+        "errors.share, limit: 1%",
+        "memory.slope, of: redsi, tolerance: 1",
+        "unknown service 'redsi': did you mean 'redis'?",
+    ),
+    "a gauge of the whole server": (
+        "errors.share, limit: 1%",
+        "connections.peak, of: app, limit: 1",
+        "connections counts for the whole server: leave out",
+    ),
+    "a slope can be zero": (
+        "errors.share, limit: 1%",
+        "memory.slope",
+        "missing key 'limit' or 'tolerance': memory.slope is a count that can be zero",
+    ),
+    "a gauge that needs a server": (
+        "errors.share, limit: 1%",
+        "connections.peak, limit: 1}]\nstack: {services: [redis]}\nguardrails: [{name: a, measure: errors.share",
+        "connections.peak needs postgres: add it to the services of the stack",
+    ),
     "heals too late": (FIXES, FIXES + "closing: {length: 1s, heal_at: 2s}\n", "11:32 the fault heals within"),
     "nothing to heal": (
         FAULTS,

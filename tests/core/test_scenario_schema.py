@@ -50,6 +50,7 @@ def test_every_scenario_fits(path: Any, validator: Draft202012Validator) -> None
             }
         },
         {"evidence": [{"kind": "explain"}]},
+        {"strict": "very"},
     ],
 )
 def test_a_mistake_does_not_fit(change: dict[str, Any], validator: Draft202012Validator) -> None:

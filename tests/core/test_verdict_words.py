@@ -32,6 +32,19 @@ def test_units_stand_where_the_name_of_the_measure_does_not_say_them():
     assert value(None, "ms") == "unknown"
 
 
+def test_times_and_sizes_grow_their_unit():
+    assert (value(9_800.0, "ms"), value(12_400.0, "ms")) == ("9,800 ms", "12.4 s")
+    assert [value(n, "bytes") for n in (0.0, 512.0, 38_400.0, 2_500_000.0)] == [
+        "0 bytes",
+        "512 bytes",
+        "38.4 kB",
+        "2.5 MB",
+    ]
+    assert (bound(100e3, "bytes"), bound(2500.0, "bytes"), bound(30e3, "ms")) == ("100 kB", "2.5 kB", "30 s")
+    assert (difference(-412.0, "ms"), difference(12_400.0, "ms")) == ("-412 ms", "+12.4 s")
+    assert difference(-38_400.0, "bytes") == "-38.4 kB"
+
+
 def test_what_was_decided_beforehand_is_as_short_as_it_was_written():
     assert (bound(1, "calls"), bound(0.05, "share"), bound(100.0, "ms")) == ("1", "5 %", "100 ms")
     assert factor(1.2) == "1.2x"

@@ -125,3 +125,5 @@ def test_the_command_that_repeats_a_control_names_it(control: Control) -> None:
     assert control_fix(control) in {fix.name for fix in plan.fixes}
     assert plan.fixes[0].stands_for == load_scenario("stampede").documented
     assert again(asked, scenario, plan) == f"lab verify stampede --{control} --seed 7 --stack embedded"
+    strict = again(replace(asked, strict=True), scenario, plan)
+    assert strict == f"lab verify stampede --{control} --seed 7 --strict --stack embedded"

@@ -11,16 +11,19 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from lab.catalog import kinds
 from lab.errors import EnvironmentFailed, Exit
 from lab.loads.open import SAMPLE, BlockLoad, BlockOrder, GeneratorChecks
 from lab.model.run import Control, MeasureSpec
 from lab.model.scenario import Closing, FaultUse, FixUse, Load, Measure, Prose, Request, Scenario, StackNeeds
 from lab.model.stack import ArmSpec, RunContext
 from lab.plan import Choice, make_plan
+from lab.runner.arms import LiveArm
 from lab.runner.bench import Bench, GeneratorLost
 from lab.runner.experiment import Experiment
 from lab.runner.outcome import exit_of
 from lab.runner.progress import Silent
+from lab.runner.sampling import Gauges, gauges_of
 from lab.store import RunFolder
 from lab.verdict import judge
 
@@ -57,6 +60,9 @@ class FakeRunning:
 
     def cpu_seconds(self) -> float:
         return 0.0
+
+    def memory_mb(self, service: str) -> float:
+        return 50.0
 
     def stop(self) -> None:
         STORY.append(f"stop {self.name}")
@@ -283,6 +289,39 @@ def test_a_lost_worker_ends_the_run_at_once_and_voids_it(
     assert {(v.state, v.reason_code) for v in judgement.verdicts} == {("void", "generator-lost")}
 
 
+class FakeGauges(Gauges):
+    """A gauge that tells the broken arms from the well ones, and was asked for each of them."""
+
+    @contextmanager
+    def sampled(self, running: Any, start_ns: int, length_s: float, clock: Any) -> Iterator[Any]:
+        yield {"held": 90.0 if running.broken else None}
+
+    def values(self, taken: Any, load: BlockLoad) -> dict[str, float | None]:
+        return dict(taken)
+
+
+def test_a_gauge_is_sampled_in_every_block_and_kept_where_it_has_a_value(perform: Callable[..., Any]) -> None:
+    memory = Measure(name="held", measure="memory.peak")
+    experiment, folder = perform(replace(scenario(), guardrails=(memory,)))
+    experiment.bench.gauges = FakeGauges()
+    experiment.run()
+    held = {(b.role in ("problem", "placebo", "fix"), b.values["held"]) for b in folder.read_blocks()}
+    assert held == {(True, 90.0), (False, None)}
+
+
+def test_a_gauge_that_cannot_be_trusted_ends_the_run_before_its_first_block(
+    perform: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment, folder = perform(scenario())
+    memory = Measure(name="held", measure="memory.peak")
+    experiment.bench.gauges = gauges_of([memory], kinds())
+    monkeypatch.setattr(FakeRunning, "memory_mb", lambda self, service: 0.0)
+    with pytest.raises(EnvironmentFailed, match="what 'held' reads cannot be trusted") as failed:
+        experiment.run()
+    assert failed.value.why == "the memory of app read as 0 MB"
+    assert not folder.read_blocks()
+
+
 def test_the_undo_is_on_disk_before_the_fault(perform: Callable[..., Any]) -> None:
     experiment, folder = perform(scenario())
     experiment.run()
@@ -344,6 +383,23 @@ def test_a_perfect_fix_is_measured_for_the_events_that_it_was_spared(perform: Ca
     events = {(b.arm, b.counts["events"]) for b in experiment.blocks}
     assert events == {("healthy", 0), ("problem", 1), ("placebo", 1), ("control-perfect", 1)}
     assert not [word for word in STORY if word.startswith("tick") and word.endswith(("healthy", "perfect"))]
+
+
+def test_a_block_tells_when_its_faults_began_also_those_that_it_was_spared(
+    perform: Callable[..., Any],
+) -> None:
+    plain = scenario()
+    late = FaultUse(kind="tick", params=Tick(), when="each-block", at="200ms")  # type: ignore[arg-type]
+    early = FaultUse(kind="slowness", params=Slowness(), when="each-block")  # has no event, but a moment
+    experiment, _ = perform(replace(plain, faults=(late, early)), control="perfect")
+    begun = {}
+    for name in ("healthy", "problem", "control-perfect"):
+        arm = next(arm for arm in experiment.plan.arms if arm.name == name)
+        running = experiment.stack.start(ArmSpec(name=name), experiment.context)
+        outcome = experiment.bench.run(LiveArm(arm=arm, running=running), 0.5, 0.1)
+        begun[name] = [round((at - outcome.start_ns) / 1e9, 3) for at in outcome.reading.moments]
+        assert outcome.reading.end_ns == outcome.start_ns + 500_000_000
+    assert begun == {"healthy": [], "problem": [0.05, 0.2], "control-perfect": [0.05, 0.2]}
 
 
 def test_a_control_that_does_not_resolve_when_it_must_refutes(perform: Callable[..., Any]) -> None:

@@ -25,6 +25,7 @@ from lab.cli.options import (
     Quiet,
     Seed,
     StackName,
+    Strict,
     Verbose,
 )
 
@@ -48,6 +49,7 @@ def run(
     join: Annotated[int, typer.Option(help="Wait for workers from elsewhere; see `lab worker`.")] = 0,
     bind: Annotated[str, typer.Option(help="Where they can join, HOST:PORT.")] = "127.0.0.1:0",
     no_control: NoControl = False,
+    strict: Strict = False,
     no_wait: NoWait = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     keep_going: KeepGoing = True,
@@ -72,6 +74,7 @@ def run(
         locustfile=locustfile,
         budget=budget,
         control=not no_control,
+        strict=strict,
         sharing=Sharing(workers=workers, join=join, bind=bind),
         wait=not no_wait,
         keep_going=keep_going,
@@ -102,6 +105,7 @@ def verify(
     stack: StackName = "auto",
     out: Out = REPORTS,
     seed: Seed = None,
+    strict: Strict = False,
     no_wait: NoWait = False,
     keep_going: KeepGoing = True,
     report: Formats = ALL_FORMATS,
@@ -123,6 +127,7 @@ def verify(
         stack=stack,
         out=out,
         seed=seed,
+        strict=strict,
         wait=not no_wait,
         keep_going=keep_going,
         formats=report,
@@ -153,10 +158,14 @@ def plan(
     stack: StackName = "auto",
     seed: Seed = None,
     no_control: NoControl = False,
+    strict: Strict = False,
     json: Json = False,
 ) -> None:
     """The arms, blocks, order and minutes of a run, before anything starts."""
     from lab.cli.look import show_plans
     from lab.cli.run import Asked
 
-    show_plans(Asked(names=(name,), fix=fix, stack=stack, seed=seed, control=not no_control, json=json))
+    asked = Asked(
+        names=(name,), fix=fix, stack=stack, seed=seed, control=not no_control, strict=strict, json=json
+    )
+    show_plans(asked)

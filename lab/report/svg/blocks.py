@@ -119,7 +119,7 @@ def _mark(
 
 
 def _tick(spec: MeasureSpec, tick: float) -> str:
-    return numbers.bound(tick, spec.unit if spec.unit in ("share", "ms") else "")
+    return numbers.bound(tick, spec.unit if spec.unit in ("share", "ms", "bytes") else "")
 
 
 def _table(spec: MeasureSpec, blocks: Sequence[Block], looks: Mapping[str, Look]) -> Table:
