@@ -26,6 +26,17 @@ def _living(folder: Path) -> bool:
     return RunFolder(folder).alive or (folder.name.startswith("up-") and keeper(folder.parent) is not None)
 
 
+def clean_before(out: Path) -> None:
+    """Remove what is left before a new run starts, and say each thing beside its progress."""
+    for folder, resources in leftovers(out).items():
+        sys.stderr.write(f"lab: a killed run left {_things(len(resources))} behind ({folder})\n")
+        reap(resources, report=_say_beside)
+
+
+def _say_beside(line: str) -> None:
+    sys.stderr.write(f"  {line}\n")
+
+
 def _say(line: str) -> None:
     sys.stdout.write(f"  {line}\n")
 
@@ -34,8 +45,12 @@ def clean_up(out: Path, *, dry_run: bool) -> None:
     """Remove what is left, and say each thing."""
     left = leftovers(out)
     for folder, resources in left.items():
-        sys.stdout.write(f"{folder}: {len(resources)} things left\n")
+        sys.stdout.write(f"{folder}: {_things(len(resources))} left\n")
         if not dry_run:
             reap(resources, report=_say)
     if not left:
         sys.stdout.write("nothing is left of killed runs\n")
+
+
+def _things(n: int) -> str:
+    return "1 thing" if n == 1 else f"{n} things"

@@ -16,6 +16,7 @@ from lab.catalog import kinds, load_scenario
 from lab.cli.display import display_for
 from lab.cli.guard import tell
 from lab.cli.journeys import check_journeys, with_journeys
+from lab.cli.leftovers import clean_before
 from lab.cli.sources import fix_sources
 from lab.cli.stacks import choose_stack
 from lab.driver.options import Address
@@ -116,6 +117,7 @@ def perform(asked: Asked) -> Ran:
     stack, why = choose_stack(asked.stack)
     display = display_for(quiet=asked.quiet or asked.json, verbose=asked.verbose, color=asked.color)
     ran = Ran([], [])
+    clean_before(asked.out)
     for scenario, plan in list(plans(asked, stack)):
         request = Request(
             scenario=scenario,

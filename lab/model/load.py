@@ -104,6 +104,10 @@ class BlockOrder:
         return sum(stage.length for stage in self.stages)
 
     @property
+    def end_ns(self) -> int:
+        return self.start_ns + int(self.length_s * 1e9)
+
+    @property
     def expected(self) -> float:
         """How many arrivals the stages amount to, on average."""
         return sum(stage.arrivals for stage in self.stages)

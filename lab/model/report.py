@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from lab.model.dose import Dose
 from lab.model.run import Block, Judgement, Plan
 from lab.model.scenario import Scenario
 from lab.model.stack import Evidence
@@ -80,10 +81,21 @@ class Event:
     """One line of ``events.jsonl``; ``t_ns`` is on the clock of ``Block.start_ns``."""
 
     t_ns: int
-    kind: str  # arm-up, fault-on, fault-off, event, fix-applied, note
+    kind: str  # arm-up, fault-on, dose, fault-off, healed, event, fix-applied, note
     arm: str
     what: str
     data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=_ON_DISK, kw_only=True)
+class FaultDose:
+    """What a fault did in one arm. ``healed`` is None where nothing was measured after its undo."""
+
+    arm: str
+    fault: str
+    target: str
+    doses: tuple[Dose, ...]
+    healed: bool | None = None
 
 
 @plain(frozen=True, kw_only=True)

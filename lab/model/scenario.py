@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from lab.model.units import PerSecond, Seconds, Share
+from lab.model.units import Bytes, PerSecond, Seconds, Share
 
 STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 ON_DISK = ConfigDict(extra="forbid")
@@ -237,6 +237,20 @@ class Closing:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
+class Stop:
+    """What ends a run at once, with everything healed.
+
+    ``error_share`` is of the requests of any one block, ``time`` counts from the first arm's start. The
+    defaults keep the machine alive.
+    """
+
+    error_share: Share | None = None
+    disk_free: Bytes = 500e6
+    memory_free: Bytes = 200e6
+    time: Seconds | None = None
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class Prose:
     """What a person reads, in the field's terms."""
 
@@ -266,6 +280,7 @@ class Scenario:
     evidence: tuple[EvidenceUse, ...] = ()
     closing: Closing | None = None
     strict: bool = False  # a fix has to stay clean for longer before it is called resolved
+    stop: Stop = Stop()
 
     @property
     def documented(self) -> tuple[str, ...]:
@@ -293,6 +308,7 @@ __all__ = [
     "StackNeeds",
     "Stage",
     "State",
+    "Stop",
     "Values",
     "WrittenStage",
     "mean_rate",

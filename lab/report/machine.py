@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from lab.model.report import Curve, Generator, Machine, Report
+from lab.model.report import Curve, FaultDose, Generator, Machine, Report
 from lab.model.run import Block, MeasureSpec, Verdict
+from lab.report.doses import fault_doses
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -36,7 +37,8 @@ class RunReport:
     ``report`` is the path of the HTML report. ``void`` says why no verdict was possible, where none was.
     ``recovery_s`` tells, by arm, how long answers went on failing after the standing fault was healed under
     load; empty where the scenario does not ask. ``generator`` is what the load generator could do there; None
-    where the run ended before that was known.
+    where the run ended before that was known. ``faults`` says what each was asked to do and what it did, as
+    measured while it was on.
     """
 
     schema: str
@@ -62,6 +64,7 @@ class RunReport:
     versions: Mapping[str, str]
     machine: Machine
     generator: Generator | None = None
+    faults: tuple[FaultDose, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -105,6 +108,7 @@ def as_json(report: Report) -> dict[str, Any]:
         versions=info.versions,
         machine=info.machine,
         generator=info.generator,
+        faults=fault_doses(report.events),
     )
     plain: dict[str, Any] = json.loads(_adapter().dump_json(found))
     return plain

@@ -9,6 +9,7 @@ from lab.model.report import Generator, Report
 from lab.model.run import BlockPlan
 from lab.report import numbers
 from lab.report.arms import Look
+from lab.report.doses import fault_doses, in_words
 
 _WORTH_SAYING_S = 0.001  # a fix that is a code path takes no time to apply
 
@@ -28,6 +29,8 @@ class FaultRow:
     on: int
     off: int
     delivered: str
+    measured: tuple[str, ...] = ()
+    healed: bool | None = None
 
 
 def design(report: Report) -> tuple[Fact, ...]:
@@ -124,10 +127,19 @@ def faults(report: Report, looks: dict[str, Look]) -> tuple[FaultRow, ...]:
         over[key] += event.kind in ("fault-off", "event")
         if event.data and key not in delivered:
             delivered[key] = ", ".join(f"{name} {value}" for name, value in event.data.items())
+    doses = {(one.arm, one.fault): one for one in fault_doses(report.events)}
     ordered = sorted(struck, key=lambda key: list(looks).index(key[0]))
     return tuple(
-        FaultRow(looks[arm], what, struck[arm, what], over[arm, what], delivered.get((arm, what), ""))
-        for arm, what in ordered
+        FaultRow(
+            looks[key[0]],
+            key[1],
+            struck[key],
+            over[key],
+            delivered.get(key, ""),
+            tuple(map(in_words, doses[key].doses)) if key in doses else (),
+            doses[key].healed if key in doses else None,
+        )
+        for key in ordered
     )
 
 

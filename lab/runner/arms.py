@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from lab.model.run import Arm
-from lab.model.scenario import FaultUse, Scenario
+from lab.model.scenario import Scenario
 from lab.model.stack import ArmSpec, RunContext, Running, Stack
 from lab.runner.clock import Clock
 from lab.store import RunFolder
@@ -97,15 +97,3 @@ def watch_idle(live: dict[str, LiveArm], clock: Clock) -> None:
     for name, one in live.items():
         share = (one.running.cpu_seconds() - before[name]) / IDLE_WATCH_S
         one.busy_when_idle = share > IDLE_CPU
-
-
-@contextmanager
-def fault_on(use: FaultUse, one: LiveArm, folder: RunFolder) -> Iterator[None]:
-    """One fault, with its undo on disk before it is done, and its start and end in the events."""
-    folder.event("undo-planned", one.name, use.kind, dict(use.params.undo(one.running)))
-    try:
-        with use.params.inject(one.running) as delivered:
-            folder.event("fault-on", one.name, use.kind, dict(delivered))
-            yield
-    finally:
-        folder.event("fault-off", one.name, use.kind, {})

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.errors import EnvironmentFailed
 from lab.heartbeat import Cpu, Heartbeat, steal_share
-from lab.model.kinds import Kinds
 from lab.model.load import BlockLoad, BlockOrder, Load
 from lab.model.run import Disturbance, Plan
-from lab.model.scenario import FaultUse, Measure, Scenario
+from lab.model.scenario import FaultUse, Scenario
 from lab.model.stack import CounterProbe
-from lab.runner.arms import LiveArm, fault_on
+from lab.runner.arms import LiveArm
+from lab.runner.block_faults import BlockFaults
 from lab.runner.clock import Clock
+from lab.runner.counters import Counters
+from lab.runner.guards import Guards
 from lab.runner.quiet import Quiet
 from lab.runner.readings import Reading
 from lab.runner.sampling import Gauges
@@ -26,7 +27,6 @@ from lab.store import RunFolder
 
 DRAIN_SLACK_S = 10.0
 PRIME_S, PRIME_RATE = 0.35, 6.0
-RECUR_FIRST_S, RECUR_S = 0.3, 1.2  # seconds; long enough apart for one event to be over before the next
 SPIN = 100_000
 
 
@@ -67,14 +67,13 @@ class Bench:
     clock: Clock
     probes: Mapping[str, CounterProbe]
     quiet: Quiet
+    guards: Guards | None = None
     gauges: Gauges = field(default_factory=Gauges)
     healthy_p50_s: float = 0.0
     ended_ns: int = 0
     blocks: int = 0
     made_by: tuple[str, str] = ("", "")  # the executor of the newest block, and why it was not the fast one
     load_s: float = 0.0
-    events: dict[str, int] = field(default_factory=dict)
-    moments: list[int] = field(default_factory=list)
 
     def run(
         self,
@@ -94,49 +93,38 @@ class Bench:
         ``during`` is called with the start of the block while the load is on (actions, evidence);
         ``recurring`` has each-block faults come back until it returns, so that evidence can see them.
         """
+        if self.guards is not None:
+            self.guards.look()
         one.thaw()
         self.quiet.wait(one.running, self.clock)
         spin_ms = _spin_ms()
-        before = self._counters(one)
-        cpu = Cpu.read()
-        rate = rate or self.plan.block.rate
-        start_ns = max(
-            self.ended_ns + int(gap_s * 1e9),
-            self.clock.now_ns() + int(self.load.lead_s(length_s * rate) * 1e9),
-        )
-        end_ns = start_ns + int(length_s * 1e9)
-        self.blocks += 1
-        self.events, self.moments = {}, []
-        order = self._order(one, start_ns, length_s, rate)
+        counters = Counters(self.probes)
+        before, cpu = counters.read(one.running), Cpu.read()
+        order = self._order(one, length_s, gap_s, rate or self.plan.block.rate)
+        faults = BlockFaults(self._each_block, self.folder, self.clock)
         self.load.begin(order)
-        with self.gauges.sampled(one.running, start_ns, length_s, self.clock) as taken, ExitStack() as faults:
-            if recurring:
-                faults.enter_context(self._recurring_faults(one))
-            elif one.arm.faulty if faulty is None else faulty:
-                self._each_block_faults(one, start_ns, faults)
-            elif one.arm.spared and faulty is None:
-                self._spared_faults(start_ns)
+        with (
+            self.gauges.sampled(one.running, order.start_ns, length_s, self.clock) as taken,
+            self._done_to(one, faults, order.start_ns, faulty=faulty, recurring=recurring),
+        ):
             if during is not None:
-                during(start_ns)
-            self.clock.sleep_until(end_ns)
-        load = self.load.finish(self.plan.block.timeout_s + DRAIN_SLACK_S)
-        self.ended_ns = self.clock.now_ns()
-        self.load_s += length_s
-        self.made_by = (load.checks.executor, load.checks.because)
+                during(order.start_ns)
+            self.clock.sleep_until(order.end_ns)
+        load = self._finished(one, length_s)
         broken = self._broken(order, load, steal_share(cpu, Cpu.read()))
         reading = Reading(
             load=load,
-            counters=self._since(before, one),
-            events=dict(self.events),
-            end_ns=end_ns,
-            moments=tuple(self.moments),
+            counters=counters.since(before, one.running),
+            events=dict(faults.events),
+            end_ns=order.end_ns,
+            moments=tuple(faults.moments),
             requests=self.scenario.load.requests,
             gauges=self.gauges.values(taken, load),
         )
         one.freeze()
         outcome = Outcome(
-            n=self.blocks,
-            start_ns=start_ns,
+            n=order.n,
+            start_ns=order.start_ns,
             length_s=length_s,
             reading=reading,
             reasons=tuple(said for _, said in broken),
@@ -146,22 +134,56 @@ class Bench:
         )
         return _unless_lost(one, outcome)
 
+    @property
+    def _each_block(self) -> list[FaultUse]:
+        return [use for use in self.scenario.faults if use.when == "each-block"]
+
+    @contextmanager
+    def _done_to(
+        self, one: LiveArm, faults: BlockFaults, start_ns: int, *, faulty: bool | None, recurring: bool
+    ) -> Iterator[None]:
+        """The faults of this block, for as long as the context lasts."""
+        if recurring:
+            with faults.recurring(one):
+                yield
+        elif one.arm.faulty if faulty is None else faulty:
+            with faults.at_their_moments(one, start_ns):
+                yield
+        else:
+            if one.arm.spared and faulty is None:
+                faults.kept_away(start_ns)
+            yield
+
+    def _finished(self, one: LiveArm, length_s: float) -> BlockLoad:
+        load = self.load.finish(self.plan.block.timeout_s + DRAIN_SLACK_S)
+        self.ended_ns = self.clock.now_ns()
+        self.load_s += length_s
+        self.made_by = (load.checks.executor, load.checks.because)
+        if self.guards is not None:
+            self.guards.after(load, one.name)
+        return load
+
     def _broken(
         self, order: BlockOrder, load: BlockLoad, steal: float
     ) -> tuple[tuple[Disturbance, str], ...]:
-        end_ns = order.start_ns + int(order.length_s * 1e9)
         beside = around(
             order,
             load,
-            overshoot_s=self.heartbeat.worst_between(order.start_ns, end_ns),
+            overshoot_s=self.heartbeat.worst_between(order.start_ns, order.end_ns),
             steal=steal,
             healthy_p50_s=self.healthy_p50_s,
             time_limit_s=time_limit_s(self.scenario),
         )
         return breaches(load.checks, beside)
 
-    def _order(self, one: LiveArm, start_ns: int, length_s: float, rate: float) -> BlockOrder:
+    def _order(self, one: LiveArm, length_s: float, gap_s: float, rate: float) -> BlockOrder:
+        """The next block: after its gap, and once the generator can have its plan made."""
         block = self.plan.block
+        self.blocks += 1
+        start_ns = max(
+            self.ended_ns + int(gap_s * 1e9),
+            self.clock.now_ns() + int(self.load.lead_s(length_s * rate) * 1e9),
+        )
         return BlockOrder(
             n=self.blocks,
             url=one.running.url,
@@ -177,59 +199,6 @@ class Bench:
             connections=connections_for(peak_rate(block.stages) or block.rate, block.timeout_s),
             users=0 if rate else block.users,  # closed load has no rate; only its first gentle requests do
         )
-
-    def _each_block_faults(self, one: LiveArm, start_ns: int, faults: ExitStack) -> None:
-        uses = [use for use in self.scenario.faults if use.when == "each-block"]
-        for use in sorted(uses, key=_offset):
-            self.clock.sleep_until(start_ns + int(use.at * 1e9))
-            self.moments.append(self.clock.now_ns())
-            faults.enter_context(fault_on(use, one, self.folder))
-            self._count(use)
-
-    def _spared_faults(self, start_ns: int) -> None:
-        """What is measured for each fault is measured here for each fault that was kept away."""
-        for use in sorted(self.scenario.faults, key=_offset):
-            if use.when == "each-block":
-                self.moments.append(start_ns + int(use.at * 1e9))
-                self._count(use)
-
-    def _count(self, use: FaultUse) -> None:
-        if use.params.event is not None:
-            self.events[use.params.event] = self.events.get(use.params.event, 0) + 1
-
-    @contextmanager
-    def _recurring_faults(self, one: LiveArm) -> Iterator[None]:
-        """Each-block faults again and again, once in their event window, from a thread of their own."""
-        uses = [use for use in self.scenario.faults if use.when == "each-block"]
-        over = threading.Event()
-
-        def recur() -> None:
-            pause_s = RECUR_FIRST_S
-            while not over.wait(pause_s):
-                pause_s = RECUR_S
-                for use in uses:
-                    with fault_on(use, one, self.folder):
-                        pass
-
-        thread = threading.Thread(target=recur, name="recurring faults", daemon=True)
-        if uses:
-            thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            if uses:
-                thread.join()
-
-    def _counters(self, one: LiveArm) -> dict[str, Mapping[str, float]]:
-        return {name: probe.read(one.running) for name, probe in self.probes.items()}
-
-    def _since(self, before: Mapping[str, Mapping[str, float]], one: LiveArm) -> dict[str, dict[str, float]]:
-        after = self._counters(one)
-        return {
-            name: {key: value - before[name].get(key, 0.0) for key, value in values.items()}
-            for name, values in after.items()
-        }
 
     def warm_up(self, one: LiveArm) -> BlockLoad:
         """Load without faults, so that caches, pools and connections are as they are in steady state.
@@ -261,10 +230,6 @@ def time_limit_s(scenario: Scenario) -> float:
     return min((m.over for m in measures if m.over is not None), default=0.0)
 
 
-def _offset(use: FaultUse) -> float:
-    return use.at
-
-
 def _spin_ms() -> float:
     """How long a fixed piece of work takes now: the machine's speed before the block, for the record."""
     start = time.perf_counter()
@@ -272,9 +237,3 @@ def _spin_ms() -> float:
     for i in range(SPIN):
         total += i
     return (time.perf_counter() - start) * 1e3
-
-
-def counter_probes(measures: Sequence[Measure], kinds: Kinds) -> dict[str, CounterProbe]:
-    """One counter probe for each measure that does not come from the requests themselves."""
-    probes = ((measure.name, kinds.counter(measure)) for measure in measures)
-    return {name: probe for name, probe in probes if probe is not None}

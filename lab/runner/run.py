@@ -22,10 +22,12 @@ from lab.model.scenario import Scenario
 from lab.model.stack import RunContext, Stack
 from lab.plan import estimate
 from lab.reaper import Reaper
-from lab.runner.bench import Bench, counter_probes
+from lab.runner.bench import Bench
 from lab.runner.calibration import aim_of, calibrate, refuse_above_ceiling
 from lab.runner.clock import MonotonicClock
+from lab.runner.counters import counter_probes
 from lab.runner.experiment import Experiment
+from lab.runner.guards import Guards
 from lab.runner.machine import refuse_without_room, this_machine
 from lab.runner.measuring import measuring
 from lab.runner.outcome import exit_of
@@ -162,6 +164,7 @@ def _perform(
             probes=counter_probes(measures, request.kinds),
             gauges=gauges_of(measures, request.kinds),
             quiet=quiet,
+            guards=Guards(request.scenario.stop, scratch, MonotonicClock()),
         )
         experiment = Experiment(
             plan=request.plan,

@@ -17,6 +17,7 @@ from lab.model.scenario import (
     Request,
     Scenario,
     StackNeeds,
+    Stop,
 )
 from lab.scenario.checks import check
 from lab.scenario.parts import Healthy, Parts, evidence, fault, fix, measure
@@ -38,6 +39,7 @@ _PARTS = (
     "evidence",
     "closing",
     "strict",
+    "stop",
 )
 KNOWN = (*PROSE, *_PARTS)
 
@@ -77,6 +79,7 @@ def _parts(reading: Reading, kinds: Kinds) -> Parts:
         evidence=reading.each(("evidence",), lambda at: evidence(reading, kinds, at)),
         closing=_optional(reading, Closing, "closing"),
         strict=_strict(reading),
+        stop=_optional(reading, Stop, "stop") or Stop(),
     )
 
 
@@ -147,6 +150,7 @@ def _scenario(parts: Parts, source: str, path: str) -> Scenario:
         evidence=_values(parts.evidence),
         closing=parts.closing,
         strict=parts.strict,
+        stop=parts.stop,
     )
 
 

@@ -19,6 +19,7 @@ from lab.model.scenario import (
     Prose,
     Request,
     StackNeeds,
+    Stop,
 )
 from lab.model.units import Bytes, Seconds, Share
 from lab.scenario.problems import kind_of, unknown
@@ -53,6 +54,7 @@ class Parts:
     evidence: list[Placed[EvidenceUse]]
     closing: Closing | None
     strict: bool
+    stop: Stop
 
     @property
     def measures(self) -> list[Placed[Measure]]:

@@ -17,6 +17,7 @@ from lab.model.scenario import (
     Prose,
     Request,
     StackNeeds,
+    Stop,
 )
 from lab.scenario.reading import schema_of
 
@@ -40,6 +41,7 @@ def json_schema(kinds: Kinds) -> Schema:
         "evidence": {"type": "array", "items": _any_use(EvidenceUse, dict(kinds.evidence))},
         "closing": _plain(schema_of(Closing)),
         "strict": {"type": "boolean", "default": False},
+        "stop": _plain(schema_of(Stop)),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -14,13 +14,26 @@ import pytest
 from lab.catalog import kinds
 from lab.errors import EnvironmentFailed, Exit
 from lab.loads.open import SAMPLE, BlockLoad, BlockOrder, GeneratorChecks
+from lab.model.dose import Dose
 from lab.model.run import Control, MeasureSpec
-from lab.model.scenario import Closing, FaultUse, FixUse, Load, Measure, Prose, Request, Scenario, StackNeeds
+from lab.model.scenario import (
+    Closing,
+    FaultUse,
+    FixUse,
+    Load,
+    Measure,
+    Prose,
+    Request,
+    Scenario,
+    StackNeeds,
+    Stop,
+)
 from lab.model.stack import ArmSpec, RunContext
 from lab.plan import Choice, make_plan
 from lab.runner.arms import LiveArm
 from lab.runner.bench import Bench, GeneratorLost
 from lab.runner.experiment import Experiment
+from lab.runner.guards import Guards, Stopped
 from lab.runner.outcome import exit_of
 from lab.runner.progress import Silent
 from lab.runner.sampling import Gauges, gauges_of
@@ -83,19 +96,25 @@ class FakeStack:
 class Slowness:
     """A fake fault: the arm answers slowly while it is on."""
 
+    bites: bool = True
+    heals: bool = True
     event: ClassVar[str | None] = None
+    target: ClassVar[str] = "page"
+
+    def dose(self, running: FakeRunning) -> tuple[Dose, ...]:
+        return (Dose(what="slowness", unit="pages", asked=1, delivered=float(running.broken)),)
 
     def undo(self, running: FakeRunning) -> Mapping[str, Any]:
         return {"speed": "as before"}
 
     @contextmanager
     def inject(self, running: FakeRunning) -> Iterator[Mapping[str, Any]]:
-        running.broken = True
+        running.broken = self.bites
         STORY.append(f"break {running.name}")
         try:
             yield {"slow": True}
         finally:
-            running.broken = False
+            running.broken = running.broken and not self.heals
             STORY.append(f"heal {running.name}")
 
 
@@ -166,6 +185,10 @@ class Tick:
     """A fake fault that is over at once; its event is what is counted."""
 
     event: ClassVar[str | None] = "tick"
+    target: ClassVar[str] = "clock"
+
+    def dose(self, running: FakeRunning) -> tuple[Dose, ...]:
+        return (Dose(what="ticks", unit="ticks", asked=1, delivered=1),)
 
     def undo(self, running: FakeRunning) -> Mapping[str, Any]:
         return {}
@@ -327,6 +350,52 @@ def test_the_undo_is_on_disk_before_the_fault(perform: Callable[..., Any]) -> No
     experiment.run()
     kinds = [e.kind for e in folder.read_events() if e.arm == "problem"]
     assert kinds.index("undo-planned") < kinds.index("fault-on") < kinds.index("fault-off")
+
+
+def test_a_fault_that_does_not_bite_ends_the_run_before_its_first_block(
+    perform: Callable[..., Any],
+) -> None:
+    blunt = FaultUse(kind="slowness", params=Slowness(bites=False))
+    experiment, folder = perform(replace(scenario(), faults=(blunt,)))
+    with pytest.raises(EnvironmentFailed, match="the fault slowness on page did not bite") as failed:
+        experiment.run()
+    assert failed.value.why == "slowness: asked 1 pages, delivered 0 pages"
+    assert not folder.read_blocks()
+    assert any(word.startswith("heal ") for word in STORY)
+
+
+def test_a_fault_that_stays_after_its_undo_is_told(perform: Callable[..., Any]) -> None:
+    experiment, folder = perform(
+        replace(scenario(), faults=(FaultUse(kind="slowness", params=Slowness(heals=False)),))
+    )
+    with pytest.raises(EnvironmentFailed, match="still there after its undo"):
+        experiment.run()
+    assert folder.read_blocks(), "what was measured until then is kept"
+
+
+def test_a_stop_condition_heals_keeps_the_blocks_and_has_its_own_exit_code(
+    perform: Callable[..., Any], tmp_path: Path
+) -> None:
+    experiment, folder = perform(scenario())
+    clock, stop = experiment.bench.clock, Stop(time="20s")  # type: ignore[arg-type]
+    experiment.bench.guards = Guards(stop, tmp_path, clock, lambda _: 1e12, lambda: 1e12)
+    with pytest.raises(Stopped) as stopped:
+        experiment.run()
+    assert folder.read_blocks()
+    assert {f"heal {arm}" for arm in ("problem", "placebo", "cure")} <= set(STORY)
+    assert sum(word.startswith("stop ") for word in STORY) == 4
+    assert exit_of(judge(experiment.plan, folder.read_blocks()), stopped.value) is Exit.GUARD
+
+
+def test_what_was_asked_and_what_was_delivered_is_kept_for_each_arm(perform: Callable[..., Any]) -> None:
+    experiment, folder = perform(scenario())
+    experiment.run()
+    found = {(e.arm, e.kind): e.data["doses"][0] for e in folder.read_events() if "doses" in e.data}
+    assert {arm for arm, _ in found} == {"problem", "placebo", "cure"}
+    assert {(kind, dose["delivered"], dose["bit"]) for (_, kind), dose in found.items()} == {
+        ("dose", 1.0, True),
+        ("healed", 0.0, False),
+    }
 
 
 def test_a_closing_episode_heals_under_load_and_says_how_long_recovery_took(

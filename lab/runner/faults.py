@@ -1,0 +1,80 @@
+"""Faults on the arms of a run: written down, done, measured, undone, and measured again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from lab.errors import EnvironmentFailed
+from lab.model.dose import Dose
+from lab.model.scenario import FaultUse
+from lab.runner.arms import LiveArm
+from lab.store import RunFolder
+
+
+@contextmanager
+def fault_on(use: FaultUse, one: LiveArm, folder: RunFolder) -> Iterator[None]:
+    """One fault, with its undo on disk before it is done, and its start and end in the events."""
+    folder.event("undo-planned", one.name, use.kind, dict(use.params.undo(one.running)))
+    try:
+        with use.params.inject(one.running) as delivered:
+            folder.event("fault-on", one.name, use.kind, dict(delivered))
+            yield
+    finally:
+        folder.event("fault-off", one.name, use.kind, {})
+
+
+def prove(use: FaultUse, one: LiveArm, folder: RunFolder) -> None:
+    """Measure what a fault does while it is on, and keep it beside what was asked.
+
+    EnvironmentFailed where it did not bite: whatever was measured then would be no problem's.
+    """
+    doses = _measured(use, one, folder, "dose")
+    missed = [dose for dose in doses if not dose.bit]
+    if missed or not doses:
+        raise EnvironmentFailed(
+            f"the fault {use.kind} on {use.params.target} did not bite",
+            where=f"arm {one.name}",
+            why="; ".join(map(said, missed)) or "nothing of it could be measured",
+            do="see the fault's attributes in the scenario, and logs/ in the run folder",
+        )
+
+
+def prove_healed(use: FaultUse, one: LiveArm, folder: RunFolder) -> None:
+    """Measure again after the undo. EnvironmentFailed where the fault is still there.
+
+    A fault that passes by itself has no undo: how long it is felt is what the run measures.
+    """
+    if use.params.event is not None:
+        return
+    doses = _measured(use, one, folder, "healed")
+    if doses and all(dose.bit for dose in doses):
+        raise EnvironmentFailed(
+            f"the fault {use.kind} on {use.params.target} is still there after its undo",
+            where=f"arm {one.name}",
+            why="; ".join(map(said, doses)),
+            do="this is a defect of the fault: the arm is removed; see events.jsonl in the run folder",
+        )
+
+
+def try_out(uses: Sequence[FaultUse], one: LiveArm, folder: RunFolder) -> None:
+    """Each fault once, without load: it bites, and it heals."""
+    for use in uses:
+        with fault_on(use, one, folder):
+            prove(use, one, folder)
+        prove_healed(use, one, folder)
+
+
+def said(dose: Dose) -> str:
+    """One dose in words: ``delay: asked 100 ms, delivered 3 ms``."""
+    got = "nothing that could be measured" if dose.delivered is None else f"{dose.delivered:g} {dose.unit}"
+    how = {"exactly": "", "at-least": "at least ", "at-most": "at most "}[dose.counts]
+    return f"{dose.what}: asked {how}{dose.asked:g} {dose.unit}, delivered {got}"
+
+
+def _measured(use: FaultUse, one: LiveArm, folder: RunFolder, when: str) -> tuple[Dose, ...]:
+    doses: tuple[Dose, ...] = use.params.dose(one.running)
+    told = [{**asdict(dose), "bit": dose.bit} for dose in doses]
+    folder.event(when, one.name, use.kind, {"target": use.params.target, "doses": told})
+    return doses
