@@ -21,7 +21,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 if str(BENCHMARKS) not in sys.path:
     sys.path.append(str(BENCHMARKS))
 
-PROGRAMS = ("load_cost", "load_truth", "load_accuracy", "load_sabotage")
+PROGRAMS = ("load_cost", "load_truth", "load_accuracy", "load_sabotage", "link_cost")
 MS = 1_000_000
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks need Linux")
 
