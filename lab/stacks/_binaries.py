@@ -62,7 +62,7 @@ def redis_binary() -> Path:
 @lru_cache(maxsize=8)
 def postgres_version(folder: Path) -> str:
     """For example ``18.6``."""
-    return _version_line(folder / "postgres").rpartition(")")[2].split()[0]
+    return _version_line(folder / "postgres").split(")")[1].split()[0]
 
 
 @lru_cache(maxsize=8)
