@@ -123,10 +123,14 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class CpuTimes:
-    """Time of all processors since boot, in ticks: in all, and stolen by the hypervisor."""
+    """Time of all processors since boot, in ticks: in all, stolen by the hypervisor, used by programs.
+
+    ``busy`` is user, nice and system time: what programs can be asked about. Interrupts are nobody's.
+    """
 
     total: int
     steal: int
+    busy: int = 0
 
 
 class Cpu:
@@ -141,7 +145,7 @@ class Cpu:
 def parse_stat(text: str) -> CpuTimes:
     """The first line of ``/proc/stat``. Guest time is left out of the sum: user time holds it already."""
     ticks = [int(field) for field in text.splitlines()[0].split()[1:9]]
-    return CpuTimes(sum(ticks), ticks[7] if len(ticks) == 8 else 0)
+    return CpuTimes(sum(ticks), ticks[7] if len(ticks) == 8 else 0, sum(ticks[:3]))
 
 
 def steal_share(before: CpuTimes, after: CpuTimes) -> float:

@@ -17,9 +17,9 @@ Role = Literal["healthy", "problem", "placebo", "fix", "calm"]
 Phase = Literal["slot", "tail", "closing"]
 
 Disturbance = Literal[
-    "stall", "steal", "cpu", "late", "unsent", "connections", "own-delay", "dropped", "sums", "workers"
+    "stall", "steal", "others", "cpu", "late", "unsent", "connections", "own-delay", "dropped", "sums", "workers"
 ]
-"""The validity rule that a block broke: by the machine (stall, steal) or by the load generator."""
+"""The validity rule that a block broke: by the machine (stall, steal, others) or by the load generator."""
 
 
 @dataclass(frozen=True, config=_ON_DISK, kw_only=True)

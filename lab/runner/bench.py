@@ -19,10 +19,11 @@ from lab.runner.block_faults import BlockFaults
 from lab.runner.clock import Clock
 from lab.runner.counters import Counters
 from lab.runner.guards import Guards
+from lab.runner.neighbours import Neighbours, Used, others_share
 from lab.runner.quiet import Quiet
 from lab.runner.readings import Reading
 from lab.runner.sampling import Gauges
-from lab.runner.validity import around, breaches, connections_for, fatal, peak_rate
+from lab.runner.validity import around, breaches, connections_for, fatal, peak_rate, remedy
 from lab.store import RunFolder
 
 DRAIN_SLACK_S = 10.0
@@ -45,11 +46,12 @@ class Outcome:
     rules: tuple[Disturbance, ...] = ()
     void: str = ""
     spin_ms: float
+    others: float = 0.0
 
 
 @dataclass
 class GeneratorLost(EnvironmentFailed):
-    """The load generator broke in this block: no verdict can follow from the run."""
+    """The load generator broke in this block, or had to be held back: no verdict can follow from the run."""
 
     arm: LiveArm = field(kw_only=True)
     outcome: Outcome = field(kw_only=True)
@@ -68,6 +70,7 @@ class Bench:
     probes: Mapping[str, CounterProbe]
     quiet: Quiet
     guards: Guards | None = None
+    neighbours: Neighbours | None = None
     gauges: Gauges = field(default_factory=Gauges)
     healthy_p50_s: float = 0.0
     ended_ns: int = 0
@@ -100,6 +103,7 @@ class Bench:
         spin_ms = _spin_ms()
         counters = Counters(self.probes)
         before, cpu = counters.read(one.running), Cpu.read()
+        used = self._used(one)
         order = self._order(one, length_s, gap_s, rate or self.plan.block.rate)
         faults = BlockFaults(self._each_block, self.folder, self.clock)
         self.load.begin(order)
@@ -111,7 +115,8 @@ class Bench:
                 during(order.start_ns)
             self.clock.sleep_until(order.end_ns)
         load = self._finished(one, length_s)
-        broken = self._broken(order, load, steal_share(cpu, Cpu.read()))
+        others = 0.0 if used is None else others_share(used, self._used(one) or used)
+        broken = self._broken(order, load, steal_share(cpu, Cpu.read()), others)
         reading = Reading(
             load=load,
             counters=counters.since(before, one.running),
@@ -131,8 +136,12 @@ class Bench:
             rules=tuple(rule for rule, _ in broken),
             void=fatal(load.checks),
             spin_ms=spin_ms,
+            others=others,
         )
         return _unless_lost(one, outcome)
+
+    def _used(self, one: LiveArm) -> Used | None:
+        return None if self.neighbours is None else self.neighbours.read(one.running)
 
     @property
     def _each_block(self) -> list[FaultUse]:
@@ -164,13 +173,14 @@ class Bench:
         return load
 
     def _broken(
-        self, order: BlockOrder, load: BlockLoad, steal: float
+        self, order: BlockOrder, load: BlockLoad, steal: float, others: float
     ) -> tuple[tuple[Disturbance, str], ...]:
         beside = around(
             order,
             load,
             overshoot_s=self.heartbeat.worst_between(order.start_ns, order.end_ns),
             steal=steal,
+            others=others,
             healthy_p50_s=self.healthy_p50_s,
             time_limit_s=time_limit_s(self.scenario),
         )
@@ -212,11 +222,12 @@ class Bench:
 def _unless_lost(one: LiveArm, outcome: Outcome) -> Outcome:
     if not outcome.void:
         return outcome
+    why, do = remedy(outcome.reading.load.checks)
     raise GeneratorLost(
         outcome.void,
         where=f"block {outcome.n}, arm {one.name}",
-        why="the load of the others is not the load that was planned, so the run is void",
-        do="see logs/load.log in the run folder; is this machine out of memory? then run it again",
+        why=why,
+        do=do,
         arm=one,
         outcome=outcome,
     )

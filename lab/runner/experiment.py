@@ -143,7 +143,11 @@ class Experiment:
                 "answered": load.checks.answered,
                 "events": sum(outcome.reading.events.values()),
             },
-            shown={**shown(load), "spin_ms": round(outcome.spin_ms, 3)},
+            shown={
+                **shown(load),
+                "spin_ms": round(outcome.spin_ms, 3),
+                "others": round(outcome.others, 3),
+            },
         )
         self.blocks.append(block)
         self.folder.append_block(block)

@@ -17,6 +17,7 @@ from lab.model.scenario import Stage
 
 HEARTBEAT_S = 0.2
 STEAL = 0.05
+OTHERS = 0.15  # of all processors' time, used by programs that are not of the run
 GENERATOR_CPU = 0.7
 ACHIEVED = 0.995
 SCHEDULE_FLOOR_S = 0.002
@@ -34,7 +35,8 @@ CONNECTIONS_TO_SPARE = 1.25
 class Surroundings:
     """What went on beside a block.
 
-    ``overshoot_s`` is the worst of the heartbeat, ``steal`` a share of CPU time, ``healthy_p50_s`` the
+    ``overshoot_s`` is the worst of the heartbeat, ``steal`` and ``others`` (programs
+    that are not of the run) shares of CPU time, ``healthy_p50_s`` the
     median answer of the healthy arm, ``schedule_error_s`` the generator's lateness at the quantile that
     the block's size allows (:func:`schedule_error_s`), ``time_limit_s`` the smallest time that a judged
     share is counted over, 0 where a latency itself is judged. ``most_waiting`` is how many requests can wait
@@ -46,6 +48,7 @@ class Surroundings:
     time_limit_s: float = 0.0
     overshoot_s: float
     steal: float
+    others: float = 0.0
     healthy_p50_s: float
     most_waiting: float = 0.0
     dropped: int = 0
@@ -60,12 +63,14 @@ def around(
     steal: float,
     healthy_p50_s: float,
     time_limit_s: float = 0.0,
+    others: float = 0.0,
 ) -> Surroundings:
     """The surroundings of a block, from its order, its samples and what was heard beside it."""
     return Surroundings(
         schedule_error_s=schedule_error_s(load),
         overshoot_s=overshoot_s,
         steal=steal,
+        others=others,
         healthy_p50_s=healthy_p50_s,
         time_limit_s=time_limit_s,
         most_waiting=peak_rate(order.stages) * order.timeout_s,
@@ -116,7 +121,7 @@ def breaches(checks: GeneratorChecks, around: Surroundings) -> tuple[tuple[Distu
     Where users wait for their answers (*closed*) nothing is due, so nothing can be late or left out.
     """
     planned = _of_the_schedule(checks, around) if checks.scheduled else ()
-    lost = fatal(checks)
+    lost = _lost(checks)
     found: list[tuple[bool, Disturbance, str]] = [
         (
             around.overshoot_s > HEARTBEAT_S,
@@ -124,6 +129,7 @@ def breaches(checks: GeneratorChecks, around: Surroundings) -> tuple[tuple[Distu
             f"the machine stalled for {around.overshoot_s * 1e3:.0f} ms",
         ),
         (around.steal > STEAL, "steal", f"{around.steal:.0%} of CPU time was stolen by the host"),
+        (around.others > OTHERS, "others", f"other programs used {around.others:.0%} of this machine's CPU"),
         (
             checks.cpu_share_max > GENERATOR_CPU,
             "cpu",
@@ -180,6 +186,31 @@ def _of_the_schedule(
 
 def fatal(checks: GeneratorChecks) -> str:
     """Why no verdict can follow from this run any more; empty where one can."""
+    return _lost(checks) or _kept_off(checks)
+
+
+def remedy(checks: GeneratorChecks) -> tuple[str, str]:
+    """Why what is :func:`fatal` is so, and what to do about it."""
+    if _lost(checks):
+        return (
+            "the load of the others is not the load that was planned, so the run is void",
+            "see logs/load.log in the run folder; is this machine out of memory? then run it again",
+        )
+    flags = " ".join(f"--allow-host {host}" for host in checks.kept_off)
+    return (
+        "loads go to this machine alone unless a host is allowed, so the load was not whole and the run is void",
+        f"{flags} if it is yours to load; else correct the locustfile",
+    )
+
+
+def _kept_off(checks: GeneratorChecks) -> str:
+    hosts = checks.kept_off
+    if not hosts:
+        return ""
+    return f"the load asked {' and '.join(hosts)}, which {'is' if len(hosts) == 1 else 'are'} not allowed"
+
+
+def _lost(checks: GeneratorChecks) -> str:
     if not checks.workers_lost:
         return ""
     lost, of = checks.workers_lost, checks.workers

@@ -71,6 +71,7 @@ _LESS = "lower the rate, or share it between processes with --workers"
 _COMMONEST: Mapping[Disturbance, tuple[str, str]] = {
     "stall": ("the machine stood still", _QUIETER),
     "steal": ("the host of this machine took its CPU time away", "use a host that is less busy"),
+    "others": ("other programs used the machine", _QUIETER),
     "cpu": ("the generator used up its core", _LESS),
     "late": ("requests left late", f"{_LESS}; or close what else runs on the machine"),
     "unsent": ("requests could not be sent in time", _LESS),

@@ -127,13 +127,13 @@ def test_short_rest_joins_its_neighbour(clock: Clock) -> None:
 def test_steal_is_a_share_of_all_processors() -> None:
     before = parse_stat("cpu  100 0 50 800 10 0 0 40 7 0\ncpu0 ...")
     after = parse_stat("cpu  150 0 60 820 10 0 0 60 9 0\ncpu0 ...")
-    assert before == CpuTimes(total=1000, steal=40)
+    assert before == CpuTimes(total=1000, steal=40, busy=150)
     assert steal_share(before, after) == pytest.approx(0.2)
 
 
 def test_steal_is_nothing_where_it_is_not_known() -> None:
     assert steal_share(CpuTimes(0, 0), CpuTimes(0, 0)) == 0.0
-    assert parse_stat("cpu 1 2 3 4") == CpuTimes(total=10, steal=0)
+    assert parse_stat("cpu 1 2 3 4") == CpuTimes(total=10, steal=0, busy=6)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def test_a_clean_block_breaks_no_rule() -> None:
     [
         ("stall", {}, {"overshoot_s": 0.21}),
         ("steal", {}, {"steal": 0.06}),
+        ("others", {}, {"others": 0.16}),
         ("cpu", {"cpu_share_max": 0.71}, {}),
         ("late", {}, {"schedule_error_s": 0.003}),
         ("unsent", {"achieved": 0.99}, {}),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_experiment import Slowness
 
 from lab.errors import EnvironmentFailed, Exit
 from lab.model.kinds import Kinds
@@ -87,7 +88,7 @@ def scenario(**load: Any) -> Scenario:
         stack=StackNeeds(),
         healthy="fault-off",
         load=Load(**{**asked, **load}),
-        faults=(FaultUse(kind="slowness", params=None),),
+        faults=(FaultUse(kind="slowness", params=Slowness()),),
         symptoms=(Measure(name="slow", measure="latency.p50", of="page"),),
         guardrails=(),
         fixes={"cure": FixUse(kind="cure", params=Unused(), documented=True, why="w")},

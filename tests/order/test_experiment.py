@@ -98,6 +98,7 @@ class Slowness:
 
     bites: bool = True
     heals: bool = True
+    needs: ClassVar[frozenset[str]] = frozenset()
     event: ClassVar[str | None] = None
     target: ClassVar[str] = "page"
 
@@ -184,6 +185,7 @@ class NoQuiet:
 class Tick:
     """A fake fault that is over at once; its event is what is counted."""
 
+    needs: ClassVar[frozenset[str]] = frozenset()
     event: ClassVar[str | None] = "tick"
     target: ClassVar[str] = "clock"
 
