@@ -2,6 +2,7 @@
 
 ``play`` runs a block by one of the executors in ``fast`` and ``flow``; ``distributed`` spreads it over workers.
 ``words``, ``options``, ``schedule``, ``values``, ``urls``, ``render``, ``observing`` and ``ledger`` are pure.
+``reach`` keeps a load off hosts that were not allowed.
 Most of the rest imports gevent or Locust, which patches the whole process: only ``python -m lab.driver`` and
 Locust itself may load it.
 """

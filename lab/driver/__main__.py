@@ -24,6 +24,7 @@ from lab.driver.options import Alone, Lead, Work, options
 from lab.driver.pacer import Pacer
 from lab.driver.play import Player
 from lab.driver.process import claim_descriptors, claim_processor, lines, log_to_stderr, settle, voice
+from lab.driver.reach import Reach
 from lab.driver.user import open_user
 from lab.driver.words import ORDERS, BlockDone, BlockFailed, BlockOrder, DriverReady, Word
 
@@ -35,21 +36,23 @@ def main() -> None:
     imported_ns = time.monotonic_ns()
     asked = options(sys.argv[1:])
     install_buckets()
+    reach = Reach(asked.allow)
+    reach.guard()
     if isinstance(asked, Work):
         from lab.driver.distributed.worker import work
 
-        code = work(asked)
+        code = work(asked, reach)
     elif isinstance(asked, Lead):
         from lab.driver.distributed.lead import lead
 
         code = lead(asked, imported_ns)
     else:
-        code = alone(asked, imported_ns)
+        code = alone(asked, imported_ns, reach)
     logging.shutdown()
     os._exit(code)  # a block under way dies with its greenlets; nobody is left to read its result
 
 
-def alone(asked: Alone, imported_ns: int) -> int:
+def alone(asked: Alone, imported_ns: int, reach: Reach) -> int:
     """All requests from this process."""
     log_to_stderr()
     tell = voice()
@@ -70,7 +73,7 @@ def alone(asked: Alone, imported_ns: int) -> int:
             )
         )
 
-    user = open_user(orders, pacer, ready, lambda order, player: tell(_run(order, player)))
+    user = open_user(orders, pacer, reach, ready, lambda order, player: tell(_run(order, player)))
     environment = Environment(user_classes=[user], events=locust.events, catch_exceptions=True)
     environment.create_local_runner().start(1, spawn_rate=1)
     settle()

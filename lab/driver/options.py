@@ -1,4 +1,7 @@
-"""The command line of ``python -m lab.driver``. Pure."""
+"""The command line of ``python -m lab.driver``. Pure.
+
+``allow`` are the hosts that may be reached beside this machine (see ``reach``).
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ class Alone:
     """All requests from one process."""
 
     started_ns: int
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Lead:
     join: int
     listen: Address
     wait_s: float
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Work:
     master: Address
     wait_s: float
     forked: bool
+    allow: tuple[str, ...] = ()
 
 
 def options(words: Sequence[str]) -> Alone | Lead | Work:
@@ -63,9 +69,11 @@ def options(words: Sequence[str]) -> Alone | Lead | Work:
     parser.add_argument("--wait", type=float, default=60.0)
     parser.add_argument("--master", type=Address.parse)
     parser.add_argument("--forked", action="store_true")
+    parser.add_argument("--allow", action="append", default=[])
     found = parser.parse_args(words)
+    allow = tuple(found.allow)
     if found.master is not None:
-        return Work(master=found.master, wait_s=found.wait, forked=found.forked)
+        return Work(master=found.master, wait_s=found.wait, forked=found.forked, allow=allow)
     if found.workers + found.join:
-        return Lead(found.started_ns, found.workers, found.join, found.listen, found.wait)
-    return Alone(found.started_ns)
+        return Lead(found.started_ns, found.workers, found.join, found.listen, found.wait, allow)
+    return Alone(found.started_ns, allow)

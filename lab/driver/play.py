@@ -49,12 +49,20 @@ class Played:
 
 
 class Player:
-    """Takes one block after another. ``environment`` is Locust's; its statistics gain every request."""
+    """Takes one block after another. ``environment`` is Locust's; its statistics gain every request. ``kept_off``
+    tells which hosts were asked since the last block that may not be."""
 
-    def __init__(self, pacer: Pacer, environment: Any, executors: Mapping[Name, Executor]) -> None:
+    def __init__(
+        self,
+        pacer: Pacer,
+        environment: Any,
+        executors: Mapping[Name, Executor],
+        kept_off: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
         self._pacer = pacer
         self._environment = environment
         self._executors = executors
+        self._kept_off = kept_off
 
     def play(self, order: BlockOrder, share: Share = WHOLE) -> Played:
         """Run one block, or a share of it; return once its window has passed and every request has an end.
@@ -97,7 +105,7 @@ class Player:
         return Played(
             names=under_way.names(),
             samples=under_way.samples(),
-            checks=replace(under_way.checks(cpu, counted), because=because),
+            checks=replace(under_way.checks(cpu, counted), because=because, kept_off=self._kept_off()),
             schedule_sha256=whole.sha256,
             planned=len(whole.offsets_ns),
             backends=under_way.backends(),
@@ -107,7 +115,9 @@ class Player:
 def _plan(order: BlockOrder) -> Schedule:
     if order.users:
         return Schedule(offsets_ns=(), targets=(), sha256="")
-    return schedule(seed=order.seed, stages=order.stages, law=order.arrivals, requests=order.requests)
+    return schedule(
+        seed=order.seed, stages=order.stages, law=order.arrivals, requests=order.requests, hot=order.hot
+    )
 
 
 def _wait(end: AsyncResult, timeout_s: float) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lab.driver.values import Draw, Headers, Target, child, pick
+from lab.model.load import Hot
 from lab.model.scenario import Request, Stage
 
 __all__ = ["MOST_ARRIVALS", "Law", "Schedule", "Target", "arrivals", "pick", "schedule"]
@@ -38,7 +39,9 @@ class Schedule:
     sha256: str
 
 
-def schedule(*, seed: int, stages: Sequence[Stage], law: Law, requests: Sequence[Request]) -> Schedule:
+def schedule(
+    *, seed: int, stages: Sequence[Stage], law: Law, requests: Sequence[Request], hot: Sequence[Hot] = ()
+) -> Schedule:
     """The list for one block. Moments and contents have child seeds of their own; without ``requests`` there
     are moments alone.
 
@@ -46,7 +49,7 @@ def schedule(*, seed: int, stages: Sequence[Stage], law: Law, requests: Sequence
     weight, and for placeholders without values.
     """
     offsets = arrivals(seed, stages, law)
-    targets = pick(seed, requests, len(offsets)) if requests else ()
+    targets = pick(seed, requests, len(offsets), hot) if requests else ()
     return Schedule(offsets_ns=offsets, targets=targets, sha256=_digest(offsets, targets))
 
 

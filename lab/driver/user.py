@@ -9,15 +9,22 @@ from typing import Any
 import locust
 from gevent.queue import Queue
 
+from lab.driver.block import Executor
 from lab.driver.fast.lane import Fast
 from lab.driver.flow.closed import Closed
 from lab.driver.flow.plain import Flow
 from lab.driver.pacer import Pacer
 from lab.driver.play import Player
+from lab.driver.reach import Reach
+from lab.driver.words import Executor as Name
 
 
 def open_user(
-    orders: Queue, pacer: Pacer, ready: Callable[[], None], run: Callable[[Any, Player], None]
+    orders: Queue,
+    pacer: Pacer,
+    reach: Reach,
+    ready: Callable[[], None],
+    run: Callable[[Any, Player], None],
 ) -> type[locust.User]:
     """Each task is one block: ``run`` gets the next of ``orders``. ``ready`` is called once, before the first."""
 
@@ -25,9 +32,8 @@ def open_user(
         fixed_count = 1
 
         def on_start(self) -> None:
-            self.player = Player(
-                pacer, self.environment, {"fast": Fast(), "flow": Flow(), "closed": Closed()}
-            )
+            executors: dict[Name, Executor] = {"fast": Fast(), "flow": Flow(), "closed": Closed()}
+            self.player = Player(pacer, self.environment, executors, reach.kept_off)
             ready()
 
         @locust.task

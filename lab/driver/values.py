@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from lab.driver.urls import encoded_path, encoded_query, encoded_value
 from lab.model.headers import is_json
-from lab.model.load import NONE_SEEN
+from lab.model.load import NONE_SEEN, Hot
 from lab.model.scenario import PLACEHOLDER, Request, Values
 
 _LAWS = ("uniform", "zipf", "sequence")
@@ -42,18 +42,18 @@ class Target(NamedTuple):
     key: int = NONE_SEEN
 
 
-def pick(seed: int, requests: Sequence[Request], count: int) -> tuple[Target, ...]:
+def pick(seed: int, requests: Sequence[Request], count: int, hot: Sequence[Hot] = ()) -> tuple[Target, ...]:
     """``count`` requests drawn by weight, their placeholders drawn by ``values``.
 
     One draw picks the request; then one for each of its ``uniform`` and ``zipf`` placeholders, in the order of
-    their names. ``sequence`` draws nothing: it counts how often its request was picked. ValueError without a
-    request of positive weight, and for placeholders without values.
+    their names. ``sequence`` draws nothing: it counts how often its request was picked. What is ``hot`` has
+    draws of its own. ValueError without a request of positive weight, and for placeholders without values.
     """
     bounds = list(accumulate(request.weight for request in requests))
     if not bounds or bounds[-1] <= 0 or any(request.weight < 0 for request in requests):
         raise ValueError("the load needs a request of positive weight, and none of negative weight")
     draw = child(seed, "requests").random
-    fills = [_fill(n, request, draw) for n, request in enumerate(requests)]
+    fills = [_fill(n, request, _laws(seed, request, draw, hot)) for n, request in enumerate(requests)]
     last, total = len(bounds) - 1, bounds[-1]
     return tuple([fills[min(bisect_right(bounds, draw() * total), last)]() for _ in range(count)])
 
@@ -117,12 +117,28 @@ class _Template:
         return self.form % numbers
 
 
-def _fill(name: int, request: Request, draw: Draw) -> Callable[[], Target]:
+def _laws(seed: int, request: Request, draw: Draw, hot: Sequence[Hot]) -> list[tuple[str, Numbers]]:
+    laws = {key: law(request.values[key], draw) for key in sorted(request.values)}
+    for one in hot:
+        if one.request == request.name and one.placeholder in laws:
+            own = child(seed, f"hot {one.request} {one.placeholder}").random
+            laws[one.placeholder] = _heated(laws[one.placeholder], one, own)
+    return list(laws.items())
+
+
+def _heated(numbers: Numbers, hot: Hot, draw: Draw) -> Numbers:
+    def following() -> int:
+        number = numbers()
+        return hot.value if draw() < hot.share else number
+
+    return following
+
+
+def _fill(name: int, request: Request, laws: Sequence[tuple[str, Numbers]]) -> Callable[[], Target]:
     """What makes the next request of one kind."""
     path = _template(_path_pieces(request))
     headers = [(key, _template(_pieces(text))) for key, text in request.headers.items()]
     body = _template(_body_pieces(request))
-    laws = [(key, law(request.values[key], draw)) for key in sorted(request.values)]
     _refuse_unknown(request, [path, body, *(text for _, text in headers), *_key_of(request)])
     method, form, keyed = request.method, path.form, request.observe.key
     headers_of, body_of = _headers(headers), _body(body)

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from lab.driver.reach import host_of, may_load
 from lab.driver.words import (
     ORDERS,
     SAMPLE,
@@ -34,7 +35,7 @@ from lab.driver.words import (
     Samples,
     Word,
 )
-from lab.errors import EnvironmentFailed
+from lab.errors import EnvironmentFailed, LabError
 from lab.model.load import ALONE, Sharing
 
 __all__ = [
@@ -62,12 +63,15 @@ class Open:
         workers: int = 0,
         join: int = 0,
         bind: str = ALONE.bind,
+        allow: tuple[str, ...] = (),
     ) -> None:
         """Start the driver; it logs to ``folder/logs/load.log`` and is ready about a second later.
 
         With workers (see ``Sharing``) it is their master; ``listening`` tells where others can join.
+        ``allow`` are the hosts that may be loaded beside this machine.
         """
         self._own = own
+        self._allow = allow
         self._sharing = Sharing(workers=workers, join=join, bind=bind)
         self._listens: DriverListens | None = None
         self._log = folder / "logs" / "load.log"
@@ -84,7 +88,7 @@ class Open:
                     "-m",
                     "lab.driver",
                     str(time.monotonic_ns()),
-                    *_arguments(self._sharing),
+                    *_arguments(self._sharing, allow),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -130,9 +134,11 @@ class Open:
         return (SHARED_LEAD_S if self._sharing.total else LEAD_S) + LEAD_OF_ARRIVAL_S * arrivals
 
     def begin(self, order: BlockOrder) -> None:
-        """Hand over a block; returns at once. The driver starts it at ``order.start_ns``."""
+        """Hand over a block; returns at once. The driver starts it at ``order.start_ns``. LabError, before anything is
+        sent, where the app is on a host that was not allowed."""
         if self._pending is not None:
             raise RuntimeError(f"block {self._pending.n} is still under way")
+        refuse_strange(order.url, self._allow)
         order = replace(order, samples=order.samples.absolute())  # the driver stands elsewhere
         order.samples.parent.mkdir(parents=True, exist_ok=True)
         assert self._process.stdin is not None
@@ -216,12 +222,25 @@ class Open:
         return "\n".join(lines) or "its log is empty"
 
 
-def _arguments(sharing: Sharing) -> list[str]:
+def refuse_strange(url: str, allow: tuple[str, ...]) -> None:
+    """LabError for an app on another machine that nobody allowed to be loaded."""
+    if not may_load(url, allow):
+        raise LabError(
+            f"no load may go to {host_of(url)}",
+            where=url,
+            why="loads go to this machine alone, unless a host is allowed",
+            do=f"--allow-host {host_of(url)} if it is yours to load",
+        )
+
+
+def _arguments(sharing: Sharing, allow: tuple[str, ...]) -> list[str]:
+    allowed = [f"--allow={host}" for host in allow]
     if not sharing.total:
-        return []
+        return allowed
     wait_s = JOIN_S if sharing.join else START_S
     return [
         f"--workers={sharing.workers}", f"--join={sharing.join}", f"--listen={sharing.bind}", f"--wait={wait_s}",
+        *allowed,
     ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from lab.model.dose import Dose
 from lab.model.histogram import Histogram
 from lab.model.scenario import Arrivals, Request, Stage
 
@@ -71,12 +72,23 @@ answer before they ask again; kept to show what that hides.
 
 
 @checked_dataclass(frozen=True, config=_STRICT, kw_only=True)
+class Hot:
+    """One ``value`` that a ``share`` (0 to 1) of the requests named ``request`` has for a placeholder, whatever
+    its law. The others, and all else in the list, stay as they are without it."""
+
+    request: str
+    placeholder: str
+    value: int
+    share: float
+
+
+@checked_dataclass(frozen=True, config=_STRICT, kw_only=True)
 class BlockOrder:
     """One block of load against one arm.
 
     ``url`` is the app's base address without a trailing slash, ``start_ns`` an absolute CLOCK_MONOTONIC
     moment (give the driver ``Open.lead_s`` to prepare), ``timeout_s`` seconds from the due moment. Equal
-    ``seed``, ``stages``, ``arrivals`` and ``requests`` make equal request lists.
+    ``seed``, ``stages``, ``arrivals``, ``requests`` and ``hot`` make equal request lists.
 
     ``connections`` caps the connections open at once. ``executor`` None: *fast*, and *flow* for what fast
     cannot do. With a ``locustfile`` each arrival is one journey of one of its ``User`` classes (those named in
@@ -98,6 +110,7 @@ class BlockOrder:
     locustfile: Path | None = None
     user_classes: tuple[str, ...] = ()
     users: int = 0
+    hot: tuple[Hot, ...] = ()
 
     @property
     def length_s(self) -> float:
@@ -124,7 +137,8 @@ class GeneratorChecks:
     time-out, ones that this machine could not send excluded. ``cpu_share_max`` is the largest share of one
     core in any stretch of about 250 ms. ``own_delay_p99_s`` is how much higher the 99th percentile counted
     from the due moments is than counted from the sends. ``workers`` took part, ``workers_lost`` of them did
-    not come back; then the figures are those of the others.
+    not come back; then the figures are those of the others. ``kept_off`` are hosts (at most ten)
+    that the load asked and may not: what asked them failed as unreachable.
     """
 
     asked: int  # planned arrivals; in a closed block, requests made
@@ -146,6 +160,7 @@ class GeneratorChecks:
     own_delay_p99_s: float = 0.0
     workers: int = 1
     workers_lost: int = 0
+    kept_off: tuple[str, ...] = ()
 
     @property
     def scheduled(self) -> bool:
@@ -197,6 +212,16 @@ class BlockLoad:
     def failed(self) -> npt.NDArray[np.bool_]:
         """Which requests failed, in whatever way."""
         return np.asarray(self.samples["error"] != Failure.NONE, dtype=np.bool_)
+
+
+class Shaping(Protocol):
+    """A fault that changes what is asked, not the stack: pure, applied to the orders of faulty arms."""
+
+    def shape(self, order: BlockOrder) -> BlockOrder:
+        """The order with the fault. LabError where this load has nothing that it could change."""
+
+    def dose_of(self, order: BlockOrder, load: BlockLoad) -> tuple[Dose, ...]:
+        """What the samples of a block show that was asked by ``order``, as ``shape`` made it."""
 
 
 class Load(Protocol):

@@ -57,8 +57,14 @@ def run(driver: Open, order: BlockOrder) -> BlockLoad:
 
 
 @contextmanager
-def driving(folder: Path, workers: int = 0, join: int = 0, bind: str = "127.0.0.1:0") -> Iterator[Open]:
-    driver = Open(folder, own=lambda _: None, workers=workers, join=join, bind=bind)
+def driving(
+    folder: Path,
+    workers: int = 0,
+    join: int = 0,
+    bind: str = "127.0.0.1:0",
+    allow: tuple[str, ...] = (),
+) -> Iterator[Open]:
+    driver = Open(folder, own=lambda _: None, workers=workers, join=join, bind=bind, allow=allow)
     try:
         yield driver
     finally:
@@ -229,7 +235,10 @@ def another_clock() -> tuple[str, ...]:
 def test_worker_on_another_machine(elsewhere: Elsewhere, tmp_path: Path) -> None:
     """It has its own address and its own clock, and cannot reach our 127.0.0.1."""
     with ExitStack() as closing:
-        driver = closing.enter_context(driving(tmp_path, workers=1, join=1, bind=f"{elsewhere.near}:0"))
+        near = elsewhere.near
+        driver = closing.enter_context(
+            driving(tmp_path, workers=1, join=1, bind=f"{near}:0", allow=(near,))  # its worker allows nothing
+        )
         joined = closing.enter_context(joining(driver.listening(), *elsewhere.inside(*another_clock())))
         assert driver.ready().workers == 2
         open_to_all = closing.enter_context(serving(host=elsewhere.near))
@@ -238,6 +247,7 @@ def test_worker_on_another_machine(elsewhere: Elsewhere, tmp_path: Path) -> None
             order = ordered(driver, site.url, tmp_path)
             load = run(driver, order)
             is_whole(load, 2)
+            assert load.checks.kept_off == ()
             assert len(load.samples) == len(site.requests) and site.peers == peers
             offsets_s = (load.samples["due_ns"] - order.start_ns) / 1e9
             # Its share is due when it would be here, to the accuracy at which its clock can be read.

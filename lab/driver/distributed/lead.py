@@ -42,7 +42,7 @@ def lead(asked: Lead, imported_ns: int) -> int:
         why = "the port is taken" if taken else str(refused)
         tell(BlockFailed(n=-1, why=f"cannot listen on {asked.listen}: {why}", trace=""))
         return 1
-    forked = [_fork(master) for _ in range(asked.workers)]
+    forked = [_fork(master, asked.allow) for _ in range(asked.workers)]
     tell(DriverListens(master=str(master.address), pids=tuple(process.pid for process in forked)))
     orders: Queue = Queue()
     gevent.spawn(_serve, asked, imported_ns, master, forked, orders, tell)
@@ -94,9 +94,10 @@ def _play(order: BlockOrder, master: Master) -> Word:
     return done
 
 
-def _fork(master: Master) -> subprocess.Popen[bytes]:
+def _fork(master: Master, allow: Sequence[str]) -> subprocess.Popen[bytes]:
     """A worker on this machine. It ends when our end of its stdin does, whatever becomes of us."""
     command = [sys.executable, "-P", "-m", "lab.driver", "--forked", "--master", str(master.address_here)]
+    command += [f"--allow={host}" for host in allow]
     return subprocess.Popen(command, stdin=subprocess.PIPE, cwd="/")
 
 

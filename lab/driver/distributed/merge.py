@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lab.driver.distributed.wire import SharePlayed
+from lab.driver.reach import MOST_TOLD
 from lab.driver.words import MOST_BACKENDS, SAMPLE, BlockDone, BlockOrder, GeneratorChecks, Samples
 from lab.model.histogram import Histogram
 
@@ -112,6 +113,7 @@ def _checks(
         own_delay_p99_s=_own_delay_p99_s(rows),
         workers=workers,
         workers_lost=workers - len(found),
+        kept_off=tuple(dict.fromkeys(host for c in found for host in c.kept_off))[:MOST_TOLD],
     )
 
 

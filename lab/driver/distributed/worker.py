@@ -39,6 +39,7 @@ from lab.driver.options import Work
 from lab.driver.pacer import Pacer
 from lab.driver.play import Played, Player
 from lab.driver.process import claim_descriptors, claim_processor, lines, log_to_stderr, settle
+from lab.driver.reach import Reach
 from lab.driver.user import open_user
 from lab.errors import EnvironmentFailed, Exit
 
@@ -46,7 +47,7 @@ _MASTER_GONE_S = 5
 _FLUSH_S = 0.2  # for a last word to leave
 
 
-def work(asked: Work) -> int:
+def work(asked: Work, reach: Reach) -> int:
     """Join the master and work until it is gone; the exit code."""
     log_to_stderr(logging.INFO if asked.forked else logging.WARNING)
     if asked.forked:
@@ -54,7 +55,7 @@ def work(asked: Work) -> int:
         gevent.spawn(_end_with_parent)
     with TemporaryDirectory(prefix="lab-worker-") as folder:
         try:
-            worker = Worker(asked, Path(folder))
+            worker = Worker(asked, reach, Path(folder))
         except ConnectionError:
             return _fail(_nobody_there(asked))
         except (KeyboardInterrupt, SystemExit):  # Locust makes the one of the other while it connects
@@ -107,14 +108,15 @@ def _end_with_parent() -> None:
 class Worker:
     """Joined to a master. ConnectionError where none answers in time."""
 
-    def __init__(self, asked: Work, folder: Path) -> None:
+    def __init__(self, asked: Work, reach: Reach, folder: Path) -> None:
         self._asked = asked
+        self._reach = reach
         self._folder = folder
         self._orders: Queue = Queue()
         self._refused: AsyncResult = AsyncResult()
         self._pacer = Pacer()
         claim_descriptors()
-        user = open_user(self._orders, self._pacer, settle, self._play)
+        user = open_user(self._orders, self._pacer, reach, settle, self._play)
         self._environment: Any = Environment(user_classes=[user], events=locust.events, catch_exceptions=True)
         self._runner = self._join()
         self._runner.register_message(
@@ -168,6 +170,7 @@ class Worker:
         n = play.order.n
         try:
             order = order_here(play, self._asked.master, self._folder)
+            self._reach.order(order.url)
             played = player.play(order, play.share)
         except Exception as failed:  # noqa: BLE001 - told to the master, which decides
             why = f"{type(failed).__name__}: {failed}"
