@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
@@ -57,6 +58,12 @@ def chosen_variants(code: Mapping[str, str]) -> list[tuple[ProblemModule, Callab
     return chosen
 
 
+def _config_hash(settings: Settings, chosen: list[tuple[ProblemModule, Callable[[Shop], Any]]]) -> int:
+    """Of the settings and of what serves, however it was chosen; tells two apart without telling what they are."""
+    serving = [f"{variant.__module__}.{variant.__name__}" for _, variant in chosen]
+    return zlib.crc32(f"{settings.model_dump_json(exclude={'code'})} {serving}".encode())
+
+
 async def _settled(shop: Shop) -> None:
     """Wait a moment for requests that were cut off: each still has to tell Postgres to stop its query."""
     with suppress(TimeoutError):
@@ -69,6 +76,8 @@ def create_app(settings: Settings) -> FastAPI:
     """The shop, ready to serve; connects to nothing yet. Raises :class:`SettingsError`."""
     chosen = chosen_variants(settings.code)
     shop = Shop(settings)
+    config = _config_hash(settings, chosen)
+    shop.metrics.watch("shop_config_hash", "Another number where the app runs otherwise", lambda: config)
 
     @asynccontextmanager
     async def open_shop(_app: FastAPI) -> AsyncIterator[None]:

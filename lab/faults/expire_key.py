@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from lab.errors import EnvironmentFailed
+from lab.faults._noted import Noted
+from lab.faults._redis import asked
+from lab.model.dose import Dose
 from lab.model.stack import Running
 
-if TYPE_CHECKING:
-    from redis import Redis
+_DELETED: Noted[int] = Noted()
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -26,37 +26,26 @@ class ExpireKey:
     needs: ClassVar[frozenset[str]] = frozenset({"redis"})
     event: ClassVar[str | None] = "expiry"
 
+    def __post_init__(self) -> None:
+        if not self.key:
+            raise ValueError("an empty key names nothing: write the key that expires")
+
+    @property
+    def target(self) -> str:
+        return f"key {self.key}"
+
     def undo(self, running: Running) -> Mapping[str, Any]:
-        """Nothing: the app refills the key by itself."""
+        """Nothing: the app refills the key by itself. It may be gone already, where the app has not done so yet."""
         return {}
 
     @contextmanager
     def inject(self, running: Running) -> Iterator[Mapping[str, Any]]:
         """Delete the key, yield ``{"deleted": 0 or 1}``. Raises EnvironmentFailed where Redis is away."""
-        yield {"deleted": _delete(running, self.key)}
+        with asked(running, f"expire {self.key!r}") as client:
+            deleted = int(client.delete(self.key))
+        with _DELETED.kept(running, self.target, deleted):
+            yield {"deleted": deleted}
 
-
-def _delete(running: Running, key: str) -> int:
-    from redis.exceptions import RedisError
-
-    try:
-        deleted = _client(running.redis_url).delete(key)
-    except RedisError as error:
-        raise EnvironmentFailed(
-            what=f"could not expire {key!r}",
-            where=f"redis of {running.name}",
-            why=f"{error}\n{running.logs('redis')}",
-            do="look at the log of redis in the run folder",
-        ) from error
-    return int(deleted)
-
-
-@lru_cache(maxsize=64)
-def _client(url: str) -> Redis:
-    # Kept open between blocks: the fault is locked to a moment of the block, and connecting takes longer
-    # than the command itself.
-    from redis import Redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
-    return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 2))
+    def dose(self, running: Running) -> tuple[Dose, ...]:
+        """How many keys Redis said it deleted: the app may have stored the value again since."""
+        return (Dose(what="keys gone", unit="keys", asked=1, delivered=_DELETED.of(running, self.target)),)
