@@ -12,7 +12,7 @@ from lab.errors import EnvironmentFailed
 from lab.heartbeat import Cpu, Heartbeat, steal_share
 from lab.model.load import BlockLoad, BlockOrder, Load
 from lab.model.run import Disturbance, Plan
-from lab.model.scenario import FaultUse, Scenario
+from lab.model.scenario import Scenario
 from lab.model.stack import CounterProbe
 from lab.runner.arms import LiveArm
 from lab.runner.block_faults import BlockFaults
@@ -23,6 +23,7 @@ from lab.runner.neighbours import Neighbours, Used, others_share
 from lab.runner.quiet import Quiet
 from lab.runner.readings import Reading
 from lab.runner.sampling import Gauges
+from lab.runner.shaping import Shaping, of_the_load, of_the_stack
 from lab.runner.validity import around, breaches, connections_for, fatal, peak_rate, remedy
 from lab.store import RunFolder
 
@@ -71,12 +72,16 @@ class Bench:
     quiet: Quiet
     guards: Guards | None = None
     neighbours: Neighbours | None = None
+    shaping: Shaping = field(init=False)
     gauges: Gauges = field(default_factory=Gauges)
     healthy_p50_s: float = 0.0
     ended_ns: int = 0
     blocks: int = 0
     made_by: tuple[str, str] = ("", "")  # the executor of the newest block, and why it was not the fast one
     load_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.shaping = Shaping(of_the_load(self.scenario), self.folder)
 
     def run(
         self,
@@ -105,7 +110,9 @@ class Bench:
         before, cpu = counters.read(one.running), Cpu.read()
         used = self._used(one)
         order = self._order(one, length_s, gap_s, rate or self.plan.block.rate)
-        faults = BlockFaults(self._each_block, self.folder, self.clock)
+        shapes = recurring or (one.arm.faulty if faulty is None else faulty)
+        order = self.shaping.shaped(order) if shapes else order
+        faults = BlockFaults(of_the_stack(self.scenario, "each-block"), self.folder, self.clock)
         self.load.begin(order)
         with (
             self.gauges.sampled(one.running, order.start_ns, length_s, self.clock) as taken,
@@ -138,14 +145,12 @@ class Bench:
             spin_ms=spin_ms,
             others=others,
         )
+        if shapes and not outcome.void:
+            self.shaping.prove(order, load, one)
         return _unless_lost(one, outcome)
 
     def _used(self, one: LiveArm) -> Used | None:
         return None if self.neighbours is None else self.neighbours.read(one.running)
-
-    @property
-    def _each_block(self) -> list[FaultUse]:
-        return [use for use in self.scenario.faults if use.when == "each-block"]
 
     @contextmanager
     def _done_to(

@@ -25,7 +25,7 @@ from lab.model.report import Generator
 from lab.model.run import Plan
 from lab.model.scenario import Arrivals, Expect, Request, Scenario, Stage
 from lab.runner.clock import Clock
-from lab.runner.validity import peak_rate
+from lab.runner.shaping import highest_rate
 from lab.verdict import MOST_OF_CEILING
 
 PLAIN = Request(name="plain", get="/")
@@ -52,9 +52,9 @@ class Aim:
 
 def aim_of(plan: Plan, scenario: Scenario) -> Aim:
     """The calibrating load of a run: its own requests, or a plain one by *flow* where users' own code makes
-    them."""
+    them. LabError where the load has nothing that a fault of the load could change."""
     block = plan.block
-    peak = None if block.users else peak_rate(block.stages) or block.rate
+    peak = None if block.users else highest_rate(plan, scenario)
     if block.users or block.locustfile is not None:
         return Aim(arrivals=block.arrivals, seed=block.arrivals_seed, peak_rate=peak, executor="flow")
     requests = tuple(_answerable(request) for request in scenario.load.requests)

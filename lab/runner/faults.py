@@ -30,7 +30,12 @@ def prove(use: FaultUse, one: LiveArm, folder: RunFolder) -> None:
 
     EnvironmentFailed where it did not bite: whatever was measured then would be no problem's.
     """
-    doses = _measured(use, one, folder, "dose")
+    prove_of(use, one, folder, use.params.dose(one.running))
+
+
+def prove_of(use: FaultUse, one: LiveArm, folder: RunFolder, doses: tuple[Dose, ...]) -> None:
+    """The same of doses that were measured already."""
+    _keep(use, one, folder, "dose", doses)
     missed = [dose for dose in doses if not dose.bit]
     if missed or not doses:
         raise EnvironmentFailed(
@@ -48,7 +53,8 @@ def prove_healed(use: FaultUse, one: LiveArm, folder: RunFolder) -> None:
     """
     if use.params.event is not None:
         return
-    doses = _measured(use, one, folder, "healed")
+    doses: tuple[Dose, ...] = use.params.dose(one.running)
+    _keep(use, one, folder, "healed", doses)
     if doses and all(dose.bit for dose in doses):
         raise EnvironmentFailed(
             f"the fault {use.kind} on {use.params.target} is still there after its undo",
@@ -73,8 +79,6 @@ def said(dose: Dose) -> str:
     return f"{dose.what}: asked {how}{dose.asked:g} {dose.unit}, delivered {got}"
 
 
-def _measured(use: FaultUse, one: LiveArm, folder: RunFolder, when: str) -> tuple[Dose, ...]:
-    doses: tuple[Dose, ...] = use.params.dose(one.running)
+def _keep(use: FaultUse, one: LiveArm, folder: RunFolder, when: str, doses: tuple[Dose, ...]) -> None:
     told = [{**asdict(dose), "bit": dose.bit} for dose in doses]
     folder.event(when, one.name, use.kind, {"target": use.params.target, "doses": told})
-    return doses

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from lab.errors import EnvironmentFailed
 from lab.model.run import Group, Plan
-from lab.model.scenario import Closing, FaultUse, Scenario
+from lab.model.scenario import Closing, Scenario
 from lab.model.stack import CounterProbe, Evidence, GaugeProbe
 from lab.runner.arms import LiveArm, watch_idle
 from lab.runner.bench import Bench
 from lab.runner.faults import fault_on, prove, prove_healed, try_out
 from lab.runner.progress import Progress
 from lab.runner.readings import latencies_ms, recovery_s
+from lab.runner.shaping import of_the_stack
 from lab.store import RunFolder
 
 EVIDENCE_S = 1.6  # of load, while the probes look
@@ -47,7 +48,7 @@ class Stages:
                 self._closing_episode(one, self.scenario.closing)
             one.thaw()
             one.faults.close()
-            for use in self._uses("standing"):
+            for use in of_the_stack(self.scenario, "standing"):
                 prove_healed(use, one, self.folder)
 
     def _settle(self, live: dict[str, LiveArm]) -> None:
@@ -82,14 +83,11 @@ class Stages:
     def _break(self, faulty: list[LiveArm]) -> None:
         """Standing faults on, for good; those of each block once, to see that they bite and heal."""
         for one in faulty:
-            for use in self._uses("standing"):
+            for use in of_the_stack(self.scenario, "standing"):
                 self.progress.phase(f"{use.kind} on {one.name}")
                 one.faults.enter_context(fault_on(use, one, self.folder))
                 prove(use, one, self.folder)
-            try_out(self._uses("each-block"), one, self.folder)
-
-    def _uses(self, when: str) -> list[FaultUse]:
-        return [use for use in self.scenario.faults if use.when == when]
+            try_out(of_the_stack(self.scenario, "each-block"), one, self.folder)
 
     def _mend(self, group: Group, one: LiveArm) -> None:
         """A stretch of load in which an arm gets its fix, or the side effects of the fixes without their

@@ -1,0 +1,73 @@
+"""Faults of the load: a faulty arm is asked otherwise than the others. The stack is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lab.model.load import BlockLoad, BlockOrder
+from lab.model.run import Plan
+from lab.model.scenario import FaultUse, Scenario
+from lab.runner.arms import LiveArm
+from lab.runner.faults import prove_of
+from lab.runner.validity import connections_for, peak_rate
+from lab.store import RunFolder
+
+
+def of_the_load(scenario: Scenario) -> list[FaultUse]:
+    return [use for use in scenario.faults if "load" in use.params.needs]
+
+
+def of_the_stack(scenario: Scenario, when: str) -> list[FaultUse]:
+    """Those that are done to an arm, for good or in each block."""
+    return [use for use in scenario.faults if use.when == when and "load" not in use.params.needs]
+
+
+def shaped(uses: Sequence[FaultUse], order: BlockOrder) -> BlockOrder:
+    """The order with every fault of the load, and connections for its new peak.
+
+    LabError where the load has nothing that a fault could change.
+    """
+    for use in uses:
+        order = use.params.shape(order)
+    peak = peak_rate(order.stages)
+    needed = connections_for(peak, order.timeout_s) if uses and peak else 0
+    return replace(order, connections=max(order.connections, needed))
+
+
+def highest_rate(plan: Plan, scenario: Scenario) -> float:
+    """Requests a second that the run asks of the generator at most, in whichever arm; LabError as above."""
+    block = plan.block
+    order = BlockOrder(
+        n=0,
+        url="",
+        start_ns=0,
+        stages=block.stages_for(block.length_s, block.rate),
+        arrivals=block.arrivals,
+        seed=block.arrivals_seed,
+        timeout_s=block.timeout_s,
+        requests=scenario.load.requests,
+        samples=Path(),
+    )
+    return max(peak_rate(one.stages) for one in (order, shaped(of_the_load(scenario), order)))
+
+
+@dataclass
+class Shaping:
+    """Shapes the orders of faulty arms, and measures once in each that they were asked so."""
+
+    uses: Sequence[FaultUse]
+    folder: RunFolder
+    proven: set[str] = field(default_factory=set)
+
+    def shaped(self, order: BlockOrder) -> BlockOrder:
+        return shaped(self.uses, order)
+
+    def prove(self, order: BlockOrder, load: BlockLoad, one: LiveArm) -> None:
+        """EnvironmentFailed where the first shaped block of an arm was not asked as it should have been."""
+        if one.name in self.proven or order.locustfile is not None:
+            return
+        self.proven.add(one.name)
+        for use in self.uses:
+            prove_of(use, one, self.folder, use.params.dose_of(order, load))
