@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lab.cli.by_hand import keeper
 from lab.reaper import RESOURCES, Resource, reap, recorded, remaining
 from lab.store import RunFolder
 
@@ -15,15 +14,11 @@ def leftovers(out: Path) -> dict[Path, list[Resource]]:
     found = {}
     for path in sorted(out.glob(f"*/{RESOURCES}")):
         folder = path.parent
-        if not _living(folder):
+        if not RunFolder(folder).alive:
             left = remaining(recorded(folder))
             if left:
                 found[folder] = left
     return found
-
-
-def _living(folder: Path) -> bool:
-    return RunFolder(folder).alive or (folder.name.startswith("up-") and keeper(folder.parent) is not None)
 
 
 def clean_before(out: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from lab.cli.commands import look, machine, results, runs
+from lab.cli.commands import by_hand, look, machine, results, runs
 from lab.cli.guard import on_terminate
 from lab.cli.settings import defaults
 
@@ -58,20 +58,37 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "open": results.open_,
     "doctor": machine.doctor,
     "clean": machine.clean,
-    "up": machine.up,
-    "down": machine.down,
+    "up": by_hand.up,
+    "down": by_hand.down,
+    "link": machine.link,
+    "ps": by_hand.ps,
+    "logs": by_hand.logs,
+    "probe": by_hand.probe,
+    "psql": by_hand.psql,
+    "redis-cli": by_hand.redis_cli,
     "locustfile": machine.locustfile_,
 }
 
+GROUPS = {"fault": by_hand.fault, "load": by_hand.load}
+_SETTINGS: Mapping[str, Mapping[str, Any]] = dict.fromkeys(("psql", "redis-cli"), by_hand.PASS_ON)
+
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name, context_settings=dict(_SETTINGS.get(_name, {})) or None)(_command)
+for _group in GROUPS.values():
+    app.add_typer(_group)
+
+
+def _names() -> tuple[str, ...]:
+    """Every command; one of a group as ``fault add``."""
+    below = (f"{name} {command.name}" for name, one in GROUPS.items() for command in one.registered_commands)
+    return (*COMMANDS, *below)
 
 
 def main() -> None:
     """Entry point of the ``lab`` command."""
     on_terminate()
     try:
-        settings = defaults(Path("lab.toml"), tuple(COMMANDS))
+        settings = defaults(Path("lab.toml"), _names())
     except ValueError as error:
         sys.stderr.write(f"lab: {error}\n")
         sys.exit(2)

@@ -32,22 +32,34 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Refuse where another ru
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going/-x", help="Go on to the next scenario after a failure.")
 ]
+LinkUrl = Annotated[
+    str,
+    typer.Option(
+        "--link",
+        help="A Toxiproxy (or `lab link`) on this machine, to be used in place of the lab's own links.",
+        envvar="LAB_LINK",
+    ),
+]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A host that the load may reach beside this machine; more than once.", envvar="LAB_ALLOW_HOST"
+    ),
+]
 ALL_FORMATS = "html,json,junit,md"
 
 
-def _complete_scenario(incomplete: str) -> list[str]:
+def complete_scenario(incomplete: str) -> list[str]:
     from lab.catalog import scenario_names
 
     return [name for name in scenario_names() if name.startswith(incomplete)]
 
 
 Names = Annotated[
-    list[str], typer.Argument(help="Scenario names or files.", autocompletion=_complete_scenario)
+    list[str], typer.Argument(help="Scenario names or files.", autocompletion=complete_scenario)
 ]
-Name = Annotated[str, typer.Argument(help="A scenario name or file.", autocompletion=_complete_scenario)]
+Name = Annotated[str, typer.Argument(help="A scenario name or file.", autocompletion=complete_scenario)]
 AnyNames = Annotated[
     list[str] | None,
-    typer.Argument(
-        help="Scenario names or files; all of them by default.", autocompletion=_complete_scenario
-    ),
+    typer.Argument(help="Scenario names or files; all of them by default.", autocompletion=complete_scenario),
 ]

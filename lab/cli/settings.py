@@ -11,7 +11,10 @@ KEYS = frozenset({"stack", "out", "seed", "quiet", "verbose", "color", "report",
 
 
 def defaults(file: Path, commands: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The default map for the command line. ValueError in words where ``lab.toml`` cannot be used."""
+    """The default map for the command line; ``fault add`` is a command of a group.
+
+    ValueError in words where ``lab.toml`` cannot be used.
+    """
     if not file.is_file():
         return {}
     try:
@@ -23,4 +26,8 @@ def defaults(file: Path, commands: Sequence[str]) -> dict[str, dict[str, Any]]:
         raise ValueError(
             f"{file} has unknown keys: {', '.join(unknown)}\n  why: the known ones are {', '.join(sorted(KEYS))}"
         )
-    return {command: dict(found) for command in commands}
+    chosen: dict[str, dict[str, Any]] = {}
+    for command in commands:
+        group, _, name = command.rpartition(" ")
+        (chosen.setdefault(group, {}) if group else chosen)[name] = dict(found)
+    return chosen

@@ -1,4 +1,4 @@
-"""Commands about this machine: is it fit, what is left on it, a stack to poke at by hand."""
+"""Commands about this machine: is it fit, and what is left on it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from typing import Annotated
 import typer
 
 from lab.cli.guard import guarded
-from lab.cli.options import (
-    REPORTS,
-    Json,
-    Out,
-    StackName,
-)
+from lab.cli.options import REPORTS, Json, Out
 
 
 @guarded
@@ -35,28 +30,15 @@ def clean(
 
 
 @guarded
-def up(
-    code: Annotated[
-        list[str] | None,
-        typer.Option(help="MODULE=VARIANT of the sample app, for example stampede=single_flight."),
-    ] = None,
-    stack: StackName = "auto",
-    out: Out = REPORTS,
-    processes: Annotated[int, typer.Option(help="App processes.")] = 1,
-    foreground: Annotated[bool, typer.Option("--foreground", help="Stay until Ctrl-C.")] = False,
+def link(
+    host: Annotated[str, typer.Option(help="Where the API listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the API; 0 takes any.", min=0, max=65535)] = 8474,
+    seed: Annotated[int, typer.Option(help="Repeat what chance decides.")] = 1,
 ) -> None:
-    """Start the sample app with its Postgres and Redis, for poking at by hand."""
-    from lab.cli.by_hand import start
+    """The TCP fault proxy alone; clients of Toxiproxy drive it. Stays until Ctrl-C."""
+    from lab.cli.link import stand
 
-    start(out, stack, code or [], processes, foreground=foreground)
-
-
-@guarded
-def down(out: Out = REPORTS) -> None:
-    """Stop what `lab up` started."""
-    from lab.cli.by_hand import stop
-
-    stop(out)
+    stand(host, port, seed)
 
 
 @guarded

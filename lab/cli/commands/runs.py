@@ -11,12 +11,14 @@ from lab.cli.guard import guarded
 from lab.cli.options import (
     ALL_FORMATS,
     REPORTS,
+    AllowHost,
     AnyNames,
     Color,
     Formats,
     Inconclusive,
     Json,
     KeepGoing,
+    LinkUrl,
     Name,
     Names,
     NoControl,
@@ -48,6 +50,8 @@ def run(
     workers: Annotated[int, typer.Option(help="Share the load among processes of this machine.")] = 0,
     join: Annotated[int, typer.Option(help="Wait for workers from elsewhere; see `lab worker`.")] = 0,
     bind: Annotated[str, typer.Option(help="Where they can join, HOST:PORT.")] = "127.0.0.1:0",
+    allow_host: AllowHost = None,
+    link: LinkUrl = "",
     no_control: NoControl = False,
     strict: Strict = False,
     no_wait: NoWait = False,
@@ -76,6 +80,8 @@ def run(
         control=not no_control,
         strict=strict,
         sharing=Sharing(workers=workers, join=join, bind=bind),
+        allow=tuple(allow_host or ()),
+        link=link,
         wait=not no_wait,
         keep_going=keep_going,
         formats=report,
@@ -105,6 +111,8 @@ def verify(
     stack: StackName = "auto",
     out: Out = REPORTS,
     seed: Seed = None,
+    allow_host: AllowHost = None,
+    link: LinkUrl = "",
     strict: Strict = False,
     no_wait: NoWait = False,
     keep_going: KeepGoing = True,
@@ -127,6 +135,8 @@ def verify(
         stack=stack,
         out=out,
         seed=seed,
+        allow=tuple(allow_host or ()),
+        link=link,
         strict=strict,
         wait=not no_wait,
         keep_going=keep_going,
@@ -144,11 +154,12 @@ def verify(
 def worker(
     master: Annotated[str, typer.Option(help="Where `lab run --join` listens, HOST:PORT.")],
     wait: Annotated[str, typer.Option(help="How long the master has to answer.")] = "60s",
+    allow_host: AllowHost = None,
 ) -> None:
     """Make a part of the requests of a run on another machine; ends with the run, or by Ctrl-C."""
     from lab.cli.worker import work
 
-    work(master, wait)
+    work(master, wait, allow_host or ())
 
 
 @guarded
@@ -157,6 +168,7 @@ def plan(
     fix: Annotated[str | None, typer.Option(help="none, all, or names.")] = None,
     stack: StackName = "auto",
     seed: Seed = None,
+    link: LinkUrl = "",
     no_control: NoControl = False,
     strict: Strict = False,
     json: Json = False,
@@ -166,6 +178,13 @@ def plan(
     from lab.cli.run import Asked
 
     asked = Asked(
-        names=(name,), fix=fix, stack=stack, seed=seed, control=not no_control, strict=strict, json=json
+        names=(name,),
+        fix=fix,
+        stack=stack,
+        seed=seed,
+        link=link,
+        control=not no_control,
+        strict=strict,
+        json=json,
     )
     show_plans(asked)
