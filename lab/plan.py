@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -14,9 +14,10 @@ from lab.model.scenario import FixUse, Load, Scenario, Stage, State
 from lab.model.stack import ArmSpec
 from lab.verdict import child_seed, order
 
-GAP_S = 0.3
+GAP_S = 0.25
 TAIL_GAP_S = 0.1
 MOST_ARMS = 6
+OWN = frozenset({"load"})  # what the lab does itself, whatever the stack
 STRICT_TAIL = 44  # clean blocks that leave room for fewer than 10 % bad ones, with 99 % certainty
 
 CLAIMS: dict[Control, tuple[State, ...]] = {
@@ -65,13 +66,22 @@ def choose_fixes(scenario: Scenario, asked: str | None) -> tuple[str, ...]:
     return names
 
 
-def refuse_unmet_needs(scenario: Scenario, fixes: Sequence[str], stack: str, offers: frozenset[str]) -> None:
-    """LabError where a fault, a fix or a probe asks for what the stack does not offer."""
+def refuse_unmet_needs(
+    scenario: Scenario,
+    fixes: Sequence[str],
+    stack: str,
+    offers: frozenset[str],
+    lacks: Callable[[str], str] = lambda _capability: "",
+) -> None:
+    """LabError where a fault, a fix or a probe asks for what the stack does not offer, or lacks here."""
+    offers = offers | OWN
     wants = [(f"fault {use.kind}", use.params) for use in scenario.faults]
     wants += [(f"fix {name}", scenario.fixes[name].params) for name in fixes]
     wants += [(f"probe {use.kind}", use.params) for use in scenario.evidence]
     unmet = {what: sorted(set(params.needs) - offers) for what, params in wants}
     lacking = [f"{what} needs {', '.join(needs)}" for what, needs in unmet.items() if needs]
+    here = [(what, need) for what, params in wants for need in sorted(set(params.needs) & offers)]
+    lacking += [f"{what}: {lacks(need)}" for what, need in here if lacks(need)]
     if lacking:
         raise LabError(
             f"the {stack} stack cannot run {scenario.slug}",
@@ -79,6 +89,20 @@ def refuse_unmet_needs(scenario: Scenario, fixes: Sequence[str], stack: str, off
             why="; ".join(lacking),
             do="take another stack: lab list stacks",
         )
+
+
+def linked_services(scenario: Scenario) -> frozenset[str]:
+    """Services before which a link stands because a fault acts on it. LabError for one that the stack has not."""
+    linked = {use.params.link: use.kind for use in scenario.faults if "link" in use.params.needs}
+    for service, kind in linked.items():
+        if service not in scenario.stack.services:
+            raise LabError(
+                f"{kind} has no link to act on",
+                where=scenario.path,
+                why=f"the stack of {scenario.slug} has no {service}",
+                do=f"name {service} in stack.services, or another service as the fault's link",
+            )
+    return frozenset(linked)
 
 
 def problem_module(scenario: Scenario) -> str:

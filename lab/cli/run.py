@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from lab.catalog import kinds, load_scenario
 from lab.cli.display import display_for
 from lab.cli.guard import tell
+from lab.cli.hosts import allowed
 from lab.cli.journeys import check_journeys, with_journeys
 from lab.cli.leftovers import clean_before
+from lab.cli.links import lacks_with
 from lab.cli.sources import fix_sources
 from lab.cli.stacks import choose_stack
 from lab.driver.options import Address
@@ -25,7 +27,7 @@ from lab.model.load import ALONE, Sharing
 from lab.model.measures import measure_specs
 from lab.model.run import Control
 from lab.model.scenario import Scenario
-from lab.plan import Choice, choose_fixes, make_plan, refuse_unmet_needs
+from lab.plan import Choice, choose_fixes, linked_services, make_plan, refuse_unmet_needs
 
 if TYPE_CHECKING:
     from lab.model.report import Report
@@ -53,6 +55,8 @@ class Asked:
     control_as_fix: Control | None = None
     strict: bool = False
     sharing: Sharing = ALONE
+    allow: tuple[str, ...] = ()
+    link: str = ""
     wait: bool = True
     keep_going: bool = True
     formats: str = "html,json,junit,md"
@@ -71,7 +75,8 @@ def plans(asked: Asked, stack: Stack) -> Iterator[tuple[Scenario, Plan]]:
         check_journeys(scenario)
     for scenario in scenarios:
         fixes = choose_fixes(scenario, asked.fix)
-        refuse_unmet_needs(scenario, fixes, stack.kind, stack.offers)
+        refuse_unmet_needs(scenario, fixes, stack.kind, stack.offers, lacks_with(stack, asked.link))
+        linked_services(scenario)
         choice = Choice(
             fixes=fixes,
             seed=secrets.randbits(REPEATABLE_BITS) if asked.seed is None else asked.seed,
@@ -111,6 +116,7 @@ def perform(asked: Asked) -> Ran:
     from lab.runner import Request, run
 
     refuse_impossible(asked.sharing, len(asked.names))
+    allow = allowed(asked.allow)
     formats = formats_of(asked.formats)
     inconclusive = on_inconclusive(asked.inconclusive)
     budget_s = seconds_of(asked.budget)
@@ -129,6 +135,8 @@ def perform(asked: Asked) -> Ran:
             budget_s=budget_s,
             wait=asked.wait,
             sharing=asked.sharing,
+            allow=allow,
+            link_url=asked.link,
             judged=asked.rate is None and asked.locustfile is None,
         )
         with display.of(scenario.slug, why):
@@ -192,6 +200,10 @@ def again(asked: Asked, scenario: Scenario, plan: Plan) -> str:
         words += ["--workers", str(asked.sharing.workers)]
     if asked.sharing.join:
         words += ["--join", str(asked.sharing.join), "--bind", asked.sharing.bind]
+    for host in asked.allow:
+        words += ["--allow-host", host]
+    if asked.link:
+        words += ["--link", asked.link]
     return shlex.join([*words, "--stack", plan.stack])
 
 

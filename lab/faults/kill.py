@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from lab.faults._service import gone, need_up, start_again
+from lab.model.dose import Dose
 from lab.model.stack import Running, ServiceName
 
 
@@ -21,16 +23,26 @@ class Kill:
     needs: ClassVar[frozenset[str]] = frozenset({"kill"})
     event: ClassVar[str | None] = None
 
+    @property
+    def target(self) -> str:
+        """The service."""
+        return self.service
+
     def undo(self, running: Running) -> Mapping[str, Any]:
-        """``{"start": service}``."""
+        """``{"start": service}``. Raises EnvironmentFailed where it is not up."""
+        need_up(running, self.service)
         return {"start": self.service}
 
     @contextmanager
     def inject(self, running: Running) -> Iterator[Mapping[str, Any]]:
         """Kill the service, yield ``{"killed": service}``, start it again unless somebody did."""
+        need_up(running, self.service)
         try:
             running.kill(self.service)
             yield {"killed": self.service}
         finally:
-            if not running.alive(self.service):
-                running.start(self.service)
+            start_again(running, self.service)
+
+    def dose(self, running: Running) -> tuple[Dose, ...]:
+        """Its processes are gone, and connections are refused."""
+        return gone(running, self.service)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
+from lab.model.dose import Dose
+
 ServiceName = Literal["app", "postgres", "redis"]
 Report = Callable[[str], None]  # one plain line of progress
 
@@ -26,6 +28,17 @@ class ArmSpec:
     processes: int = 1
     code: Mapping[str, str] = field(default_factory=dict)  # problem module -> variant
     environment: Mapping[str, str] = field(default_factory=dict)
+    links: frozenset[str] = frozenset()  # services that the app reaches through a link
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkPoint:
+    """Where a link stands between the app and one service. Addresses are those by which the lab reaches them."""
+
+    api: str  # URL of the link's HTTP API
+    proxy: str  # its name there
+    listen: tuple[str, int]  # through the link
+    direct: tuple[str, int]  # past it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +54,7 @@ class RunContext:
     seed: int
     report: Report
     own: Callable[[Mapping[str, Any]], None]
+    link_url: str = ""  # a link that runs already, to be used instead of one for each arm
 
 
 class Running(Protocol):
@@ -55,8 +69,8 @@ class Running(Protocol):
     def logs(self, service: ServiceName, lines: int = 20) -> str:
         """The last lines of a service's log."""
 
-    def cpu_seconds(self) -> float:
-        """CPU time used so far by all processes of the arm."""
+    def cpu_seconds(self, service: ServiceName | None = None) -> float:
+        """CPU time used so far by all processes of the arm, or of one service with what runs beside it."""
 
     def memory_mb(self, service: ServiceName) -> float:
         """Anonymous memory that a service's processes hold now, in MB of a million bytes; 0.0 where it is down.
@@ -74,9 +88,65 @@ class Running(Protocol):
 
     def restart(self, service: ServiceName) -> None: ...
 
-    def freeze(self) -> None: ...
+    def restart_app(
+        self, *, code: Mapping[str, str | None] | None = None, settings: Mapping[str, object] | None = None
+    ) -> None:
+        """Start the app anew with other variants (by problem module) and settings (by name); those that are not
+        named stay as they are, and None puts one back as the arm was made.
 
-    def thaw(self) -> None: ...
+        Nothing where the app is up and runs so already. Raises EnvironmentFailed where it refuses to.
+        """
+
+    def end(self, service: ServiceName, grace_s: float) -> str:
+        """Ask it to end as an administrator would, wait, then SIGKILL: "by itself" or "killed". It is gone
+        when this returns; "by itself" where it was down."""
+
+    def life(self, service: ServiceName) -> str:
+        """What tells one life of a service from the next, from kernel or engine; "" where it is down."""
+
+    def pids(self, service: ServiceName, *, beside: bool = False) -> tuple[int, ...]:
+        """Its processes, or those that ``beside`` runs with it, as this machine numbers them, the first one
+        first; () where it is down, or where they run out of this machine's sight."""
+
+    def pause(self, service: ServiceName) -> None:
+        """Have its processes stand still, those beside it too. Counted, and apart from ``freeze``: it stands
+        still until each ``pause`` has its ``resume`` and the arm is thawed. A new start begins at none."""
+
+    def resume(self, service: ServiceName) -> None:
+        """Take one ``pause`` back; nothing where none is left."""
+
+    def limit_cpu(self, service: ServiceName, cores: float) -> AbstractContextManager[Mapping[str, Any]]:
+        """While it lasts the service, also when started anew, gets no more than ``cores``, 0.05 and above.
+        Yields how: ``{"cores": ..., "by": ...}``. Raises EnvironmentFailed."""
+
+    def limit_memory(self, service: ServiceName, size: float) -> AbstractContextManager[Mapping[str, Any]]:
+        """While it lasts the service, also when started anew, gets no more than ``size`` bytes.
+
+        ``by`` in what it yields says how: "container" bounds the anonymous and cached memory of all its
+        processes together, "resource limit" the private memory of each one. Raises EnvironmentFailed.
+        """
+
+    def memory_limit(self, service: ServiceName) -> float | None:
+        """The limit in bytes that the kernel holds for it now (the loosest of its processes'), None without."""
+
+    def beside(self, service: ServiceName, *command: str) -> AbstractContextManager[None]:
+        """A program that runs where the service runs, under the same limits, and ends with its whole tree
+        when the context does. See ``pids(..., beside=True)``. Raises EnvironmentFailed."""
+
+    def run(self, service: ServiceName, *command: str) -> str:
+        """Run a command to its end where the service runs; its output. Raises EnvironmentFailed."""
+
+    def data_folder(self, service: ServiceName) -> str:
+        """A folder that it may write to, as ``run`` sees it; gone with the arm."""
+
+    def link(self, service: ServiceName) -> LinkPoint:
+        """The link before a service. Raises EnvironmentFailed where the arm was made without one."""
+
+    def freeze(self) -> None:
+        """Have the whole arm stand still, but for its links; nothing where it does."""
+
+    def thaw(self) -> None:
+        """Have it go on, but for what is paused."""
 
     def stop(self) -> None:
         """End everything of this arm and remove its data. Safe to call twice, and after a failure."""
@@ -92,6 +162,9 @@ class Stack(Protocol):
     def missing_images(self) -> list[str]:
         """What a first run would have to fetch."""
 
+    def lacks(self, capability: str) -> str:
+        """Why this machine cannot do something that the stack ``offers``; "" where it can."""
+
     def available(self) -> str:
         """Empty where this backend can run here, else the reason in one line."""
 
@@ -101,18 +174,32 @@ class Stack(Protocol):
 
 
 class Fault(Protocol):
-    """A frozen pydantic dataclass; its fields are the YAML keys, its file name the kind."""
+    """A frozen pydantic dataclass; its fields are the YAML keys, its file name the kind.
+
+    A kind of which several may act on one target at once says so with ``composes = True``. One that needs
+    "link" names the service behind the link in its field ``link``.
+    """
 
     needs: ClassVar[frozenset[str]]
     event: ClassVar[
         str | None
     ]  # what one injection is called in ``per:`` (an expiry), if it passes by itself
 
+    @property
+    def target(self) -> str:
+        """What it acts on, in words: "redis", "index orders_idx". Never empty."""
+
     def undo(self, running: Running) -> Mapping[str, Any]:
-        """What would have to be done to heal it, as data; written to disk before the fault is done."""
+        """What would have to be done to heal it, as data; written to disk before the fault is done.
+
+        Raises EnvironmentFailed where the target is not there.
+        """
 
     def inject(self, running: Running) -> AbstractContextManager[Mapping[str, Any]]:
-        """Do it, yield the delivered dose, undo it in ``finally``."""
+        """Do it, yield what was done as data, undo it in ``finally``; what is healed already stays as it is."""
+
+    def dose(self, running: Running) -> tuple[Dose, ...]:
+        """What it does while it is on, as the server or the kernel has it, against what it was to do."""
 
 
 class Fix(Protocol):

@@ -9,7 +9,9 @@ A resource is one JSON object with one of these keys:
 - ``process``: a pid, ended with its children. ``signal`` names what it is asked with first (SIGQUIT lets
   Postgres free its shared memory). ``started`` and ``boot`` tell it from a later process with its number.
 - ``process_group``: the same for every member of a group that the process with that pid leads.
+- ``proxy``: its name on the link at ``url``, which somebody else runs.
 - ``label``: ``key=value``; every container and network that carries it, whenever it was made.
+- ``cgroup``: the path of a control group; what is still in it ends first. Owned before it is made.
 - ``folder``: a path. Processes that stand in it without a terminal end first: they are servers of the run
   that were started but not yet named when the lab died.
 
@@ -32,6 +34,7 @@ from typing import IO, Any
 
 import psutil
 
+from lab.reaper import proxies
 from lab.reaper.processes import children, end_processes
 
 RESOURCES = "resources.jsonl"
@@ -112,7 +115,7 @@ def recorded(folder: Path) -> list[Resource]:
 
 
 def reap(resources: Iterable[Resource], *, report: Callable[[str], None]) -> list[str]:
-    """Remove what is still there: processes, then containers and networks, then folders, newest first.
+    """Remove what is still there, newest first: processes, proxies, containers, networks, control groups, folders.
 
     Returns one line for each thing that was found and removed; ``report`` gets these lines as they come,
     and one for whatever could not be removed.
@@ -127,7 +130,9 @@ def reap(resources: Iterable[Resource], *, report: Callable[[str], None]) -> lis
     for key, remove in (
         ("process", _reap_process),
         ("process_group", _reap_group),
+        ("proxy", _reap_proxy),
         ("label", _reap_label),
+        ("cgroup", _reap_cgroup),
         ("folder", _reap_folder),
     ):
         for resource in (one for one in newest_first if key in one):
@@ -149,9 +154,11 @@ def _is_there(resource: Resource) -> bool:
     if "process_group" in resource:
         group = resource["process_group"]
         return resource.get("boot") == _boot() and any(_group_of(p) == group for p in psutil.process_iter())
+    if "proxy" in resource:
+        return proxies.is_there(resource["url"], resource["proxy"])
     if "label" in resource:
         return _labelled(resource["label"])
-    return Path(resource.get("folder", "")).is_dir()
+    return Path(resource.get("cgroup") or resource.get("folder", "")).is_dir()
 
 
 def _labelled(label: str) -> bool:
@@ -235,6 +242,11 @@ def _group_of(process: psutil.Process) -> int | None:
         return None
 
 
+def _reap_proxy(resource: Resource, done: Callable[[str], None]) -> None:
+    if proxies.remove(resource["url"], resource["proxy"]):
+        done(f"removed proxy {resource['proxy']} of {resource['url']}")
+
+
 def _reap_label(resource: Resource, done: Callable[[str], None]) -> None:
     import docker
 
@@ -248,6 +260,16 @@ def _reap_label(resource: Resource, done: Callable[[str], None]) -> None:
             with contextlib.suppress(docker.errors.NotFound):
                 network.remove()
                 done(f"removed network {network.short_id}")
+
+
+def _reap_cgroup(resource: Resource, done: Callable[[str], None]) -> None:
+    group = Path(resource["cgroup"])
+    if not group.is_dir():
+        return
+    members = {int(pid) for pid in (group / "cgroup.procs").read_text().split()}
+    end_processes([process for process in psutil.process_iter() if process.pid in members])
+    group.rmdir()
+    done(f"removed control group {group.name}")
 
 
 def _reap_folder(resource: Resource, done: Callable[[str], None]) -> None:

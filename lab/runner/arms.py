@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from lab.model.run import Arm
 from lab.model.scenario import Scenario
 from lab.model.stack import ArmSpec, RunContext, Running, Stack
+from lab.plan import linked_services
 from lab.runner.clock import Clock
 from lab.store import RunFolder
 
@@ -69,6 +70,7 @@ def _spec(scenario: Scenario, arm: Arm) -> ArmSpec:
         services=scenario.stack.services,
         processes=arm.processes,
         code=arm.code,
+        links=linked_services(scenario),  # the same in every arm, the healthy one too: a link takes its time
     )
 
 

@@ -30,6 +30,7 @@ from lab.runner.experiment import Experiment
 from lab.runner.guards import Guards
 from lab.runner.machine import refuse_without_room, this_machine
 from lab.runner.measuring import measuring
+from lab.runner.neighbours import Neighbours
 from lab.runner.outcome import exit_of
 from lab.runner.progress import Progress
 from lab.runner.quiet import Quiet
@@ -40,7 +41,8 @@ from lab.verdict import judge
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One run as asked for. ``judged`` is False where the experiment was changed by hand (``--rate``)."""
+    """One run as asked for. ``judged`` is False where the experiment was changed by hand (``--rate``);
+    ``allow`` are the hosts that its load may reach beside this machine, ``link_url`` as in RunContext."""
 
     scenario: Scenario
     plan: Plan
@@ -52,6 +54,8 @@ class Request:
     wait: bool = True
     judged: bool = True
     sharing: Sharing = ALONE
+    allow: tuple[str, ...] = ()
+    link_url: str = ""
 
 
 @dataclass
@@ -141,10 +145,11 @@ def _perform(
             seed=request.plan.seed,
             report=progress.phase,
             own=reaper.own,
+            link_url=request.link_url,
         )
         request.stack.prepare(run_context)
         resources.enter_context(measuring(progress.note, wait=request.wait))
-        load = resources.enter_context(_load(request.sharing, folder, reaper, progress))
+        load = resources.enter_context(_load(request, folder, reaper, progress))
         progress.phase("calibrating the load generator")
         aim = aim_of(request.plan, request.scenario)
         generator.append(calibrate(load, aim, clock=MonotonicClock(), scratch=scratch, own=reaper.own))
@@ -165,6 +170,7 @@ def _perform(
             gauges=gauges_of(measures, request.kinds),
             quiet=quiet,
             guards=Guards(request.scenario.stop, scratch, MonotonicClock()),
+            neighbours=Neighbours(),
         )
         experiment = Experiment(
             plan=request.plan,
@@ -184,9 +190,17 @@ def _perform(
 
 
 @contextmanager
-def _load(sharing: Sharing, folder: RunFolder, reaper: Reaper, progress: Progress) -> Iterator[Open]:
+def _load(request: Request, folder: RunFolder, reaper: Reaper, progress: Progress) -> Iterator[Open]:
     """The load generator with all its workers, ready for orders."""
-    load = Open(folder.path, own=reaper.own, workers=sharing.workers, join=sharing.join, bind=sharing.bind)
+    sharing = request.sharing
+    load = Open(
+        folder.path,
+        own=reaper.own,
+        workers=sharing.workers,
+        join=sharing.join,
+        bind=sharing.bind,
+        allow=request.allow,
+    )
     try:
         if sharing.join:
             progress.phase(f"waiting for {sharing.join} to join: lab worker --master {load.listening()}")

@@ -12,6 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _MOUNT = Path("/sys/fs/cgroup")
+NO_LIMIT = 2**62  # what is as large or larger is none; v1 says so with the largest number of pages
 
 
 def cpu_seconds(pid: int, container_id: str) -> float | None:
@@ -26,6 +27,16 @@ def cpu_seconds(pid: int, container_id: str) -> float | None:
 def memory_bytes(pid: int, container_id: str) -> int | None:
     """Anonymous memory of the same container now. None where that cannot be read here."""
     return _first(pid, container_id, _memory)
+
+
+def memory_limit_bytes(pid: int, container_id: str) -> float | None:
+    """How much memory the kernel lets the same container have; None without a limit, or where unreadable."""
+    return _first(pid, container_id, _memory_limit)
+
+
+def holds(pid: int, container_id: str) -> bool:
+    """Whether a process of this number on this machine is one of that container."""
+    return _first(pid, container_id, lambda _controllers, _path: True) or False
 
 
 def anonymous_bytes(stats: Mapping[str, int]) -> int | None:
@@ -56,6 +67,20 @@ def _memory(controllers: Sequence[str], path: str) -> int | None:
     except OSError:
         return None
     return anonymous_bytes(dict(zip(words[::2], map(int, words[1::2]), strict=True)))
+
+
+def _memory_limit(controllers: Sequence[str], path: str) -> float | None:
+    if "memory" in controllers:
+        file = _MOUNT / "memory" / path / "memory.limit_in_bytes"
+    elif list(controllers) == [""]:
+        file = _MOUNT / path / "memory.max"
+    else:
+        return None
+    try:
+        limit = float(file.read_text())
+    except (OSError, ValueError):  # v2 says "max"
+        return None
+    return limit if limit < NO_LIMIT else None
 
 
 def _cpu(controllers: Sequence[str], path: str) -> float | None:

@@ -11,19 +11,24 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 
 from lab.errors import EnvironmentFailed
-from lab.model.stack import ArmSpec, RunContext, ServiceName
+from lab.model.stack import ArmSpec, LinkPoint, RunContext, ServiceName
 from lab.stacks._container import Service
+from lab.stacks._container_link import INSIDE, ContainerLink
 from lab.stacks._disk import disk_words
 from lab.stacks._docker import Images, container, docker_words, network, publish
+from lab.stacks._images import PGDATA
+from lab.stacks._link import before, point, ports_for
 from lab.stacks._ports import HOST, PortTaken, free_port, give_back
-from lab.stacks._postgres import app_url, arguments, superuser_url
+from lab.stacks._postgres import ASK, app_url, arguments, superuser_url
 from lab.stacks._ready import app_answers, postgres_answers, redis_answers, redis_version, wait_until
-from lab.stacks._shop import app_version, settings
+from lab.stacks._shop import app_version, changed, settings
 
-_INSIDE = {"app": 8000, "postgres": 5432, "redis": 6379}
+_INSIDE = {"app": 8000, "postgres": 5432, "redis": 6379, **INSIDE}
+_FOLDERS = {"app": "/tmp", "postgres": PGDATA, "redis": "/data"}
 _SETTINGS_FILE = "/srv/settings.json"
 
 
@@ -34,17 +39,19 @@ class ContainerArm:
         self.name = arm.name
         self.versions: Mapping[str, str] = {}
         self._logs = run.folder / "logs" / arm.name
-        self._ports = {service: free_port() for service in ("app", *arm.services)}
+        self._ports = {name: free_port() for name in ("app", *arm.services, *ports_for(arm))}
         self.url = f"http://{HOST}:{self._ports['app']}"
         self.dsn = superuser_url(self._ports["postgres"]) if "postgres" in self._ports else ""
         self.redis_url = f"redis://{HOST}:{self._ports['redis']}/0" if "redis" in self._ports else ""
-        self._arm, self._run, self._images = arm, run, images
+        self._arm = self._made = arm
+        self._run, self._images = run, images
         self._network = network(run.id)
         self._holder = container(
             images.app, run.id, command=["infinity"], entrypoint=["sleep"], network=self._network
         )
         publish(self._holder, {_INSIDE[service]: port for service, port in self._ports.items()})
         self._services: dict[str, Service] = {}
+        self._link = ContainerLink(arm, run.seed, self._ports, _INSIDE, self._beside_app)
 
     def up(self) -> None:
         """Start everything. Raises PortTaken, EnvironmentFailed; then call ``stop``."""
@@ -53,6 +60,7 @@ class ContainerArm:
         with docker_words("starting the containers"):
             self._network.create()
             self._hold_ports()
+        self._link.up()
         for service in [*self._servers(), self._app()]:  # the app imports while Postgres comes up
             self._services[service.service] = service
             service.create()
@@ -96,10 +104,19 @@ class ContainerArm:
             "python3", "-m", self._arm.app, "--host", "0.0.0.0", "--port", str(_INSIDE["app"]),
             "--processes", str(self._arm.processes), "--settings", _SETTINGS_FILE,
         ]  # fmt: skip
-        database = app_url(HOST, _INSIDE["postgres"]) if self.dsn else ""
-        redis = f"redis://{HOST}:{_INSIDE['redis']}/0" if self.redis_url else ""
-        files = {_SETTINGS_FILE: settings(self._arm, database, redis)}
+        files = {_SETTINGS_FILE: self._document()}
         return self._service("app", self._images.app, command, files=files)
+
+    def _beside_app(self, name: str, command: list[str], **more: Any) -> Service:
+        return self._service(name, self._images.app, command, **more)
+
+    def _document(self) -> bytes:
+        database = app_url(HOST, self._port_for_app("postgres")) if self.dsn else ""
+        redis = f"redis://{HOST}:{self._port_for_app('redis')}/0" if self.redis_url else ""
+        return settings(self._arm, database, redis)
+
+    def _port_for_app(self, service: str) -> int:
+        return _INSIDE[before(service) if service in self._arm.links else service]
 
     def _versions(self) -> Mapping[str, str]:
         versions = {"app": app_version()}
@@ -126,8 +143,9 @@ class ContainerArm:
     def logs(self, service: ServiceName, lines: int = 20) -> str:
         return self._services[service].last_lines(lines)
 
-    def cpu_seconds(self) -> float:
-        return sum(service.cpu_seconds() for service in self._services.values())
+    def cpu_seconds(self, service: ServiceName | None = None) -> float:
+        chosen = self._services.values() if service is None else [self._services[service]]
+        return sum(one.cpu_seconds() for one in chosen)
 
     def memory_mb(self, service: ServiceName) -> float:
         return self._services[service].memory_mb()
@@ -147,20 +165,66 @@ class ContainerArm:
         self._services[service].restart()
         self._wait(service)
 
+    def restart_app(
+        self, *, code: Mapping[str, str | None] | None = None, settings: Mapping[str, object] | None = None
+    ) -> None:
+        before = self._document()
+        self._arm = changed(self._arm, self._made, code, settings)
+        if self._document() != before or not self.alive("app"):
+            self._services["app"].write(_SETTINGS_FILE, self._document())
+            self.restart("app")
+
+    def end(self, service: ServiceName, grace_s: float) -> str:
+        return self._services[service].end(ASK[service], grace_s)
+
+    def life(self, service: ServiceName) -> str:
+        return self._services[service].life()
+
+    def pids(self, service: ServiceName, *, beside: bool = False) -> tuple[int, ...]:
+        return tuple(self._services[service].pids(beside=beside))
+
+    def pause(self, service: ServiceName) -> None:
+        self._services[service].pause()
+
+    def resume(self, service: ServiceName) -> None:
+        self._services[service].resume()
+
+    def limit_cpu(self, service: ServiceName, cores: float) -> AbstractContextManager[Mapping[str, Any]]:
+        return self._services[service].limit_cpu(cores)
+
+    def limit_memory(self, service: ServiceName, size: float) -> AbstractContextManager[Mapping[str, Any]]:
+        return self._services[service].limit_memory(size)
+
+    def memory_limit(self, service: ServiceName) -> float | None:
+        return self._services[service].memory_limit()
+
+    def beside(self, service: ServiceName, *command: str) -> AbstractContextManager[None]:
+        return self._services[service].beside(command)
+
+    def run(self, service: ServiceName, *command: str) -> str:
+        return self._services[service].run(command)
+
+    def data_folder(self, service: ServiceName) -> str:
+        return _FOLDERS[service]
+
+    def link(self, service: ServiceName) -> LinkPoint:
+        return point(self._link.points, service, self.name)
+
     def freeze(self) -> None:
         for name in ("app", "redis", "postgres"):
             if name in self._services:
-                self._services[name].pause()
+                self._services[name].freeze()
 
     def thaw(self) -> None:
         for name in ("postgres", "redis", "app"):
             if name in self._services:
-                self._services[name].unpause()
+                self._services[name].thaw()
 
     def stop(self) -> None:
         """All at once and by force: the data is thrown away, so nothing is owed a goodbye."""
         with ThreadPoolExecutor(max_workers=3) as pool:
-            ended = [pool.submit(service.end) for service in self._services.values()]
+            removals = [self._link.stop, *(service.remove for service in self._services.values())]
+            ended = [pool.submit(remove) for remove in removals]
         give_back(*self._ports.values())
         self._remove_network()
         for problem in filter(None, (one.exception() for one in ended)):

@@ -6,6 +6,9 @@ DATABASE = "shop"
 ROLE = "shop"
 SUPERUSER = "postgres"
 
+# With what an administrator has a service end. A Postgres asked by SIGTERM waits for its clients to leave.
+ASK = {"app": "SIGTERM", "redis": "SIGTERM", "postgres": "SIGINT"}
+
 SETTINGS = {
     # The data is thrown away with the arm, so nothing waits for the disk: noise that no scenario is about.
     # Commits stay synchronous: without fsync that costs nothing, and a killed server keeps what it confirmed.

@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -20,6 +22,23 @@ def settings(arm: ArmSpec, database_url: str, redis_url: str) -> bytes:
     more = {name.lower(): value for name, value in arm.environment.items()}
     urls = {"database_url": database_url, "redis_url": redis_url}
     return json.dumps({**urls, "code": dict(arm.code), **more}).encode()
+
+
+def changed(
+    now: ArmSpec, made: ArmSpec, code: Mapping[str, str | None] | None, settings: Mapping[str, object] | None
+) -> ArmSpec:
+    """``now`` with these variants and settings; None puts back what the arm was ``made`` with."""
+    kept, first = ({name.lower(): text for name, text in arm.environment.items()} for arm in (now, made))
+    return replace(
+        now,
+        code=_over(now.code, made.code, code or {}),
+        environment=_over(kept, first, {name.lower(): value for name, value in (settings or {}).items()}),
+    )
+
+
+def _over(now: Mapping[str, str], made: Mapping[str, str], asked: Mapping[str, object]) -> dict[str, str]:
+    put = {name: made.get(name) if value is None else str(value) for name, value in asked.items()}
+    return {name: text for name, text in {**now, **put}.items() if text is not None}
 
 
 def command(arm: ArmSpec, port: int) -> list[str]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from lab.model.stack import ArmSpec, RunContext, Running
 from lab.stacks._container_arm import ContainerArm
-from lab.stacks._docker import LABEL, Images, no_engine
+from lab.stacks._docker import LABEL, Images, engine, no_engine
 from lab.stacks._images import make_images, missing
 from lab.stacks._ports import PortTaken
 
@@ -25,7 +25,8 @@ class Containers:
     kind: ClassVar[str] = "containers"
     preference: ClassVar[int] = 1  # the nearest to production comes first under ``auto``
     offers: ClassVar[frozenset[str]] = frozenset(
-        {"postgres", "redis", "app", "code", "sql", "kill", "restart", "freeze"}
+        {"postgres", "redis", "app", "code", "sql", "kill", "restart", "freeze", "pause", "stop"}
+        | {"cpu-limit", "memory-limit", "stress", "disk", "link", "own-link"}
     )
 
     def __init__(self) -> None:
@@ -39,6 +40,15 @@ class Containers:
     def missing_images(self, app: str = "sample_app") -> list[str]:
         """Images that a first run would have to download; ``auto`` takes containers only without any."""
         return missing(app)
+
+    def lacks(self, capability: str) -> str:
+        """What runs beside a service is measured from this machine's own list of processes."""
+        if capability == "stress":
+            with engine() as client:
+                system = str(client.info().get("OperatingSystem", ""))
+            if system.startswith("Docker Desktop"):
+                return f"{system} runs containers where their processes cannot be seen: use --stack embedded"
+        return ""
 
     def prepare(self, run: RunContext) -> None:
         """Pull and build what is missing, fill the database once. Raises EnvironmentFailed."""

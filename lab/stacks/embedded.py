@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import sys
 from typing import ClassVar
 
@@ -36,7 +37,8 @@ class Embedded:
     kind: ClassVar[str] = "embedded"
     preference: ClassVar[int] = 2
     offers: ClassVar[frozenset[str]] = frozenset(
-        {"postgres", "redis", "app", "code", "sql", "kill", "restart", "freeze"}
+        {"postgres", "redis", "app", "code", "sql", "kill", "restart", "freeze", "pause", "stop"}
+        | {"cpu-limit", "memory-limit", "stress", "disk", "link", "own-link", "lent-link"}
     )
 
     def missing_images(self) -> list[str]:
@@ -52,6 +54,12 @@ class Embedded:
             redis_version(redis_binary())
         except LabError as error:
             return f"{error.what}: {error.why}"
+        return ""
+
+    def lacks(self, capability: str) -> str:
+        """Only Linux lets one bound the memory of a process that runs, with a program of util-linux."""
+        if capability == "memory-limit" and shutil.which("prlimit") is None:
+            return f"there is no prlimit here ({sys.platform}): use --stack containers"
         return ""
 
     def prepare(self, run: RunContext) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import FrozenInstanceError, fields, is_dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 from lab import catalog
 from lab.model.scenario import EvidenceUse, FaultUse, FixUse, Scenario
 from lab.model.stack import Gauge, Quantity
+from lab.plan import OWN
 from lab.scenario.reading import keys_of
+from lab.stacks.containers import Containers
+from lab.stacks.embedded import Embedded
 
 KINDS = catalog.kinds()
 PLUGINS = {
@@ -22,7 +27,7 @@ PLUGINS = {
     for kind, plugin in known.items()
 }
 SCENARIOS = [catalog.load_scenario(path) for path in sorted(catalog.scenario_folder().rglob("*.yaml"))]
-CAPABILITIES = {"postgres", "redis", "app", "code", "sql", "kill", "restart", "freeze"}
+CAPABILITIES = OWN | Embedded.offers | Containers.offers
 
 
 def used(scenario: Scenario) -> list[Any]:
@@ -101,9 +106,24 @@ def test_a_probe_counts_or_is_sampled_or_captures(kind: str) -> None:
     assert probe.quantities and all(isinstance(q, Quantity) and q.doc for q in probe.quantities.values())
 
 
-def test_every_fault_and_fix_is_shown_by_a_scenario() -> None:
+def test_every_fix_is_shown_by_a_scenario() -> None:
     shown = {type(plugin) for scenario in SCENARIOS for plugin in used(scenario)}
-    assert {*KINDS.faults.values(), *KINDS.fixes.values()} <= shown
+    assert {*KINDS.fixes.values()} <= shown
+
+
+def test_every_fault_is_tried_on_a_real_server() -> None:
+    tried = {kind for path in Path(__file__).parent.glob("test_*faults*.py") for kind in _examples(path)}
+    assert {*KINDS.faults.values()} <= tried
+
+
+def _examples(path: Path) -> set[type[Any]]:
+    return set(getattr(import_module(path.stem), "EXAMPLES", {}))
+
+
+@pytest.mark.parametrize("kind", KINDS.faults)
+def test_every_fault_is_documented_with_its_dose(kind: str) -> None:
+    handbook = (Path(__file__).parents[2] / "docs" / "faults.md").read_text()
+    assert f"`{kind}`" in handbook
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.slug)

@@ -76,6 +76,11 @@ CASES = {
         "8:39 a standing fault happens before",
     ),
     "window without event": ("service: redis", "service: redis, event_window: 1s", "kill has no event"),
+    "the same fault twice": (
+        FAULTS,
+        "faults: [{kind: kill, service: redis}, {kind: kill, service: redis, when: each-block}]\n",
+        "a second kill on redis: the first is in line 8",
+    ),
     "event needs each-block": (FAULTS, "faults: [{kind: expire-key, key: a}]\n", "write when: each-block"),
     "event needs a window": (
         FAULTS,

@@ -1,0 +1,55 @@
+"""A service gets less CPU than it wants: the quota of its container is too small."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from lab.faults._company import burners, cores_used
+from lab.faults._service import need_up
+from lab.model.dose import Dose
+from lab.model.stack import Running, ServiceName
+
+_SLACK = 0.15
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class CpuLimit:
+    """Give ``service`` at most ``cores`` of CPU time per second; healed by taking the limit away."""
+
+    service: ServiceName
+    cores: Annotated[float, Field(ge=0.05, le=64)] = 0.2
+
+    needs: ClassVar[frozenset[str]] = frozenset({"cpu-limit"})
+    event: ClassVar[str | None] = None
+
+    @property
+    def target(self) -> str:
+        """The CPU time of the service."""
+        return f"cpu of {self.service}"
+
+    def undo(self, running: Running) -> Mapping[str, Any]:
+        """``{"unlimit-cpu": service}``. Raises EnvironmentFailed where it is not up."""
+        need_up(running, self.service)
+        return {"unlimit-cpu": self.service}
+
+    @contextmanager
+    def inject(self, running: Running) -> Iterator[Mapping[str, Any]]:
+        """Limit the service, yield the cores and by what they are bounded."""
+        need_up(running, self.service)
+        with running.limit_cpu(self.service, self.cores) as done:
+            yield done
+
+    def dose(self, running: Running) -> tuple[Dose, ...]:
+        """What it gets while something beside it, under the same limit, wants all there is. In cores."""
+        slack = _SLACK * self.cores
+        with running.beside(self.service, *burners(math.ceil(self.cores) + 1)):
+            used = cores_used(lambda: running.cpu_seconds(self.service), self.cores + slack)
+        return (
+            Dose(what="CPU under full demand", unit="cores", asked=self.cores, delivered=used, slack=slack),
+        )
