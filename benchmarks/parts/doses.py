@@ -56,7 +56,7 @@ EXAMPLES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("expire-key", {"key": "ranking"}),
     ("expire-pattern", {"pattern": "product*"}),
     ("flush", {}),
-    ("maxmemory", {"share": "50%"}),
+    ("maxmemory", {"bytes": "5MB"}),
     ("slow-command", {"length": "200ms"}),
     ("refuse-writes", {"how": "min-replicas"}),
     ("refuse-writes", {"how": "oom"}),

@@ -29,6 +29,7 @@ def check(reading: Reading, kinds: Kinds, parts: Parts) -> None:
         check_request(reading, request)
     for fault in parts.faults:
         _fault(reading, fault)
+    _at_once(reading, parts.faults)
     for fix in parts.fixes:
         _fix(reading, fix)
     _stack(reading, parts)
@@ -62,6 +63,18 @@ def _fault(reading: Reading, placed: Placed[FaultUse]) -> None:
         reading.problem(at, f"missing key 'event_window': how long an {event} is felt, for example 500ms")
     if use.when == "standing" and reading.has((*at, "at")):
         reading.problem((*at, "at"), "a standing fault happens before the first block: leave out", key=True)
+
+
+def _at_once(reading: Reading, faults: Sequence[Placed[FaultUse]]) -> None:
+    """The same kind twice on one target: the first to heal would heal both."""
+    first: dict[tuple[str, str], Path] = {}
+    for placed in faults:
+        use = placed.value
+        key = (use.kind, use.params.target)
+        if key in first and not getattr(use.params, "composes", False):
+            line, _ = reading.tree.place(first[key])
+            reading.problem(placed.at, f"a second {use.kind} on {use.params.target}: the first is in line {line}")
+        first.setdefault(key, placed.at)
 
 
 def _fix(reading: Reading, placed: Placed[FixUse]) -> None:

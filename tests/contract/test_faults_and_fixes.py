@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import pytest
 import redis as redis_client
@@ -35,9 +36,10 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt])
-@pytest.mark.parametrize("kind", KINDS.faults)
-def test_a_fault_heals_whatever_happens(kind: str, interruption: type[BaseException], arm: Running) -> None:
-    fault = FAULTS[KINDS.faults[kind]]
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: type(fault).__name__)
+def test_a_fault_of_a_scenario_heals_whatever_happens(
+    fault: Any, interruption: type[BaseException], arm: Running
+) -> None:
     before = state(arm)
     undo = json.loads(json.dumps(dict(fault.undo(arm))))
     with pytest.raises(interruption), fault.inject(arm) as delivered:
