@@ -282,7 +282,7 @@ def test_a_link_on_another_machine_is_refused() -> None:
 def test_containers_have_links_of_their_own(docker_or_skip: None) -> None:
     with linked_arm(Containers()) as running:
         ask(running, "/products/top")
-        for fault in ALL:
+        for fault in EXAMPLES.values():
             bites_and_heals(fault, running)
         link = LinkClient(running.link("redis").api)
     assert not answering(link)()

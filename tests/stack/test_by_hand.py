@@ -29,7 +29,7 @@ class Up:
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self("up", "--stack", "embedded")
+        self("up", "--stack", "embedded", "--link", "redis")
 
     def __call__(self, *words: str, code: int = 0) -> str:
         done = lab(*words, timeout=200, LAB_OUT=str(self.out))
@@ -270,3 +270,16 @@ def test_a_killed_keeper_leaves_nothing_after_lab_clean(tmp_path: Path) -> None:
     wait_until(lambda: "nothing is up" in one("ps", code=2), 20, "gone")
     one("clean")
     assert left_of(folder) == [] and not socket.parent.exists()
+
+
+def test_a_link_that_was_asked_for_takes_toxics_and_one_that_was_not_says_how(up: Up) -> None:
+    assert "added to a round trip: asked 40 ms" in up("fault", "add", "latency", "link=redis", "delay=40ms")
+    assert [row["kind"] for row in up.standing()] == ["latency"]
+    up("fault", "rm", "all")
+    assert "lab up --link postgres" in up("fault", "add", "latency", "link=postgres", "delay=40ms", code=4)
+
+
+def test_a_link_before_nothing_is_met_with_what_there_is(tmp_path: Path) -> None:
+    done = lab("up", "--link", "mysql", LAB_OUT=str(tmp_path))
+    assert done.returncode == 2
+    assert "--link postgres,redis" in done.stderr

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -19,11 +20,29 @@ from lab.cli.stacks import choose_stack
 from lab.errors import EnvironmentFailed, LabError
 from lab.model.stack import ArmSpec
 
+LINKABLE = ("postgres", "redis")
 UP_WITHIN_S = 180.0
 DOWN_WITHIN_S = 120.0  # healing what stands may take a restart
 
 
-def start(out: Path, stack: str, code: Sequence[str], processes: int, *, foreground: bool) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is to be up: ``code`` as MODULE=VARIANT, ``links`` the services that the app reaches through one."""
+
+    stack: str = "auto"
+    code: tuple[str, ...] = ()
+    processes: int = 1
+    links: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> list[str]:
+        """The same as options of the command line."""
+        choices = [word for choice in self.code for word in ("--code", choice)]
+        links = ["--link", ",".join(self.links)] if self.links else []
+        return ["--stack", self.stack, "--processes", str(self.processes), *choices, *links]
+
+
+def start(out: Path, wanted: Wanted, *, foreground: bool) -> None:
     """Bring one stack up; return when it answers, or stay with it in the foreground."""
     if (state := living(out)) is not None:
         raise LabError(
@@ -33,10 +52,10 @@ def start(out: Path, stack: str, code: Sequence[str], processes: int, *, foregro
             do="lab down, then lab up",
         )
     if foreground:
-        _keep(out, stack, code, processes)
+        _keep(out, wanted)
         return
-    words = [sys.executable, "-m", "lab", "up", "--foreground", "--stack", stack, "--out", str(out)]
-    words += ["--processes", str(processes), *(word for choice in code for word in ("--code", choice))]
+    arm_of(wanted)  # a mistake is told here, not in the keeper's log
+    words = [sys.executable, "-m", "lab", "up", "--foreground", "--out", str(out), *wanted.words]
     out.mkdir(parents=True, exist_ok=True)
     log = out / "up.log"
     with log.open("w") as file:
@@ -61,11 +80,29 @@ def _await(keeper: subprocess.Popen[bytes], out: Path, log: Path) -> None:
         time.sleep(0.05)
 
 
-def _keep(out: Path, asked: str, code: Sequence[str], processes: int) -> None:
+def _keep(out: Path, wanted: Wanted) -> None:
     from lab.runner.keeper import keep
 
-    stack, why = choose_stack(asked)
-    keep(stack, why, ArmSpec(name="shop", code=_choices(code), processes=processes), out)
+    stack, why = choose_stack(wanted.stack)
+    keep(stack, why, arm_of(wanted), out)
+
+
+def arm_of(wanted: Wanted) -> ArmSpec:
+    """LabError for a choice of code or a link that makes no sense."""
+    unknown = [name for name in wanted.links if name not in LINKABLE]
+    if unknown:
+        raise LabError(
+            f"no link can stand before {unknown[0]!r}",
+            where="--link",
+            why=f"links stand between the app and {' or '.join(LINKABLE)}",
+            do=f"name one of them, or both: --link {','.join(LINKABLE)}",
+        )
+    return ArmSpec(
+        name="shop",
+        code=_choices(wanted.code),
+        processes=wanted.processes,
+        links=frozenset(wanted.links),
+    )
 
 
 def _choices(code: Sequence[str]) -> dict[str, str]:

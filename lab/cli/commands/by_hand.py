@@ -40,12 +40,17 @@ def up(
     stack: StackName = "auto",
     out: Out = REPORTS,
     processes: Annotated[int, typer.Option(help="App processes.")] = 1,
+    link: Annotated[
+        str, typer.Option(help="Services behind a link, for its faults: postgres, redis or both, with a comma.")
+    ] = "",
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay until Ctrl-C.")] = False,
 ) -> None:
     """Start the sample app with its Postgres and Redis, for poking at by hand."""
-    from lab.cli.by_hand.stack import start
+    from lab.cli.by_hand.stack import Wanted, start
 
-    start(out, stack, code or [], processes, foreground=foreground)
+    links = tuple(name.strip() for name in link.split(",") if name.strip())
+    wanted = Wanted(stack=stack, code=tuple(code or ()), processes=processes, links=links)
+    start(out, wanted, foreground=foreground)
 
 
 @guarded
