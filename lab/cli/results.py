@@ -25,7 +25,7 @@ def judge_again(out: Path, name: str | None, *, json: bool) -> Exit:
     from lab.verdict.explain import for_run
 
     folder = find(out, name)
-    judgement = judge(folder.read_plan(), folder.read_blocks(), _share_of_ceiling(folder))
+    judgement = judge(folder.read_plan(), folder.read_blocks(), *_beside_the_blocks(folder))
     if json:
         sys.stdout.write(TypeAdapter(Judgement).dump_json(judgement, indent=1).decode() + "\n")
     else:
@@ -36,12 +36,13 @@ def judge_again(out: Path, name: str | None, *, json: bool) -> Exit:
     return exit_of(judgement, None)
 
 
-def _share_of_ceiling(folder: RunFolder) -> float | None:
+def _beside_the_blocks(folder: RunFolder) -> tuple[float | None, str]:
+    """What the load asked of the generator, and what ended the run early."""
     try:
-        generator = folder.read_run().generator
+        info = folder.read_run()
     except LabError:  # killed before it said anything of itself; its blocks can still be judged
-        return None
-    return generator.share_of_ceiling if generator else None
+        return None, ""
+    return info.generator.share_of_ceiling if info.generator else None, info.failed
 
 
 def report_again(out: Path, name: str | None, formats: str, *, inconclusive: str, json: bool) -> None:

@@ -57,7 +57,7 @@ class RunInfo:
 
     ``started`` is UTC in ISO 8601; ``load_s`` the seconds of load, ``wall_s`` the seconds in all;
     ``exit`` the exit code; ``again`` the command that runs the same experiment once more. ``generator`` is None
-    in a run that ended before it was calibrated.
+    in a run that ended before it was calibrated. ``failed`` says what ended it early so that it has no verdict.
     """
 
     run: str
@@ -73,6 +73,7 @@ class RunInfo:
     warnings: tuple[str, ...] = ()
     again: str = ""
     generator: Generator | None = None
+    failed: str = ""
     schema: str = "lab.run/1"
 
 

@@ -38,8 +38,8 @@ def _first(report: Report) -> str:
 
 def _rows(report: Report, room: int) -> list[str]:
     verdicts = [*words.fixes(report), *_telling_placebos(report)]
-    if not verdicts:
-        return []
+    if not any(verdict.looks for verdict in verdicts):
+        return []  # nothing was measured that a row could tell
     more = max(0, len(verdicts) + 1 - room)
     if more:
         verdicts = [*verdicts[: len(verdicts) - more - 2], verdicts[-1]]

@@ -25,6 +25,7 @@ class LiveArm:
     arm: Arm
     running: Running
     faults: ExitStack = field(default_factory=ExitStack)
+    idle_share: float = 0.0  # of a core, while nobody asks it anything
     busy_when_idle: bool = False
 
     @property
@@ -99,3 +100,4 @@ def watch_idle(live: dict[str, LiveArm], clock: Clock) -> None:
     for name, one in live.items():
         share = (one.running.cpu_seconds() - before[name]) / IDLE_WATCH_S
         one.busy_when_idle = share > IDLE_CPU
+        one.idle_share = 0.0 if one.busy_when_idle else share

@@ -19,7 +19,7 @@ from lab.runner.block_faults import BlockFaults
 from lab.runner.clock import Clock
 from lab.runner.counters import Counters
 from lab.runner.guards import Guards
-from lab.runner.neighbours import Neighbours, Used, others_share
+from lab.runner.neighbours import Neighbours, Used
 from lab.runner.quiet import Quiet
 from lab.runner.readings import Reading
 from lab.runner.sampling import Gauges
@@ -122,7 +122,7 @@ class Bench:
                 during(order.start_ns)
             self.clock.sleep_until(order.end_ns)
         load = self._finished(one, length_s)
-        others = 0.0 if used is None else others_share(used, self._used(one) or used)
+        others = self._others(one, used)
         broken = self._broken(order, load, steal_share(cpu, Cpu.read()), others)
         reading = Reading(
             load=load,
@@ -151,6 +151,11 @@ class Bench:
 
     def _used(self, one: LiveArm) -> Used | None:
         return None if self.neighbours is None else self.neighbours.read(one.running)
+
+    def _others(self, one: LiveArm, before: Used | None) -> float:
+        if self.neighbours is None or before is None:
+            return 0.0
+        return self.neighbours.share(before, self.neighbours.read(one.running))
 
     @contextmanager
     def _done_to(

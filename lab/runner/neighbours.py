@@ -7,6 +7,7 @@ so the arms are treated alike.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -28,11 +29,26 @@ class Used:
 
 
 class Neighbours:
-    """Reads how much of the machine others use. The run is this process, all below it, and the arm."""
+    """Reads how much of the machine others use. The run is this process, all below it, and the arm.
+
+    Arms in containers are not below this process: what those use that wait for their turn is ``idle_share``
+    of the machine, found out once.
+    """
 
     def __init__(self) -> None:
         self._tick_s = 1.0 / os.sysconf("SC_CLK_TCK")
         self._lab = psutil.Process()
+        self.idle_share = 0.0
+
+    def watch_idle(self, shares: Mapping[str, float], runnings: Sequence[Running]) -> None:
+        """Note what each arm used of one core while nobody asked it anything."""
+        below = {process.pid for process in self._below()}
+        apart = [one.name for one in runnings if not set(one.pids("app")) & below]
+        self.idle_share = sum(shares.get(name, 0.0) for name in apart) / (os.cpu_count() or 1)
+
+    def share(self, before: Used, after: Used) -> float:
+        """What others used between two readings, of all that the processors had to give."""
+        return max(0.0, others_share(before, after) - self.idle_share)
 
     def read(self, running: Running) -> Used:
         """Now. An arm in containers is not below this process, so it is counted by itself."""

@@ -22,6 +22,11 @@ def exit_of(judgement: Judgement, stopped: BaseException | None, *, judged: bool
     return worst([_of_verdict(verdict, judged) for verdict in judgement.verdicts])
 
 
+def what_failed(stopped: BaseException | None) -> str:
+    """What ended a run so that it can have no verdict, in a few words; empty for any other end."""
+    return stopped.what if isinstance(stopped, LabError) and stopped.exit is Exit.VOID else ""
+
+
 def _of_verdict(verdict: Verdict, judged: bool) -> Exit:
     if verdict.fix == "placebo" or verdict.expected or not judged:
         return Exit.OK

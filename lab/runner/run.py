@@ -31,7 +31,7 @@ from lab.runner.guards import Guards
 from lab.runner.machine import refuse_without_room, this_machine
 from lab.runner.measuring import measuring
 from lab.runner.neighbours import Neighbours
-from lab.runner.outcome import exit_of
+from lab.runner.outcome import exit_of, what_failed
 from lab.runner.progress import Progress
 from lab.runner.quiet import Quiet
 from lab.runner.sampling import gauges_of
@@ -87,9 +87,9 @@ def run(request: Request, progress: Progress) -> Finished:
     except (LabError, KeyboardInterrupt, SystemExit) as error:
         stopped = error
     known = _used(generator[0], context) if generator else None
-    judgement = judge(
-        request.plan, context[0].blocks if context else [], known.share_of_ceiling if known else None
-    )
+    failed = what_failed(stopped)
+    blocks = context[0].blocks if context else []
+    judgement = judge(request.plan, blocks, known.share_of_ceiling if known else None, failed)
     exit_code = exit_of(judgement, stopped, judged=request.judged)
     folder.write_judgement(judgement)
     folder.write_run(
@@ -101,6 +101,7 @@ def run(request: Request, progress: Progress) -> Finished:
             wall_s=round(time.monotonic() - began, 1),
             exit=int(exit_code),
             warnings=judgement.warnings,
+            failed=failed,
         )
     )
     return Finished(folder=folder, judgement=judgement, exit=exit_code, stopped=stopped)

@@ -39,6 +39,7 @@ class Stages:
         self.progress.phase("applying fixes and taking evidence under load")
         for one in faulty:
             self._mend(group, one)
+        self._watch_idle(live)  # with the faults on: some keep an arm busy although nobody asks it anything
 
     def after_blocks(self, live: dict[str, LiveArm]) -> None:
         """Heal every standing fault, under load where the scenario asks how long recovery takes."""
@@ -65,7 +66,12 @@ class Stages:
             if one.arm.role == "healthy" or not self.bench.healthy_p50_s:
                 times = sorted(latencies_ms(load.samples))
                 self.bench.healthy_p50_s = float(times[len(times) // 2]) / 1e3
+
+    def _watch_idle(self, live: dict[str, LiveArm]) -> None:
         watch_idle(live, self.bench.clock)
+        if self.bench.neighbours is not None:
+            shares = {one.running.name: one.idle_share for one in live.values()}
+            self.bench.neighbours.watch_idle(shares, [one.running for one in live.values()])
 
     def _preflight(self, one: LiveArm) -> None:
         """A counter that lags would book one block's work into the next: refuse before it can."""

@@ -20,13 +20,15 @@ from lab.verdict.missing import missing
 from lab.verdict.numbers import agreement, results
 from lab.verdict.power import could_see
 from lab.verdict.tail import Tail
-from lab.verdict.validity import Void, above_ceiling, generator_lost, too_disturbed
+from lab.verdict.validity import Void, above_ceiling, environment_failed, generator_lost, too_disturbed
 from lab.verdict.words import reason
 
 _CONFIRMING = {"resolved", "intermittent", "tail-incomplete", "absent-values"}
 
 
-def judge(plan: Plan, blocks: Sequence[Block], share_of_ceiling: float | None = None) -> Judgement:
+def judge(
+    plan: Plan, blocks: Sequence[Block], share_of_ceiling: float | None = None, failed: str = ""
+) -> Judgement:
     """Judge every fix of a run, and its placebos, on the blocks so far.
 
     Fixes come first, in the order of the plan, then one placebo for each group under the name
@@ -35,7 +37,8 @@ def judge(plan: Plan, blocks: Sequence[Block], share_of_ceiling: float | None = 
 
     When the planned order is used up and an arm is still open (a stratum was lost in its very last slot),
     that is how it ends. ``share_of_ceiling`` is what the plan asks of the load generator, of what it can do
-    on the machine (``Generator``), where that is known.
+    on the machine (``Generator``), where that is known; ``failed`` says what ended the run early so that
+    nothing can follow from it.
     """
     record = Record(plan, blocks)
     fixes = [follow(record, arm) for arm in plan.arms if arm.role == "fix"]
@@ -46,7 +49,12 @@ def judge(plan: Plan, blocks: Sequence[Block], share_of_ceiling: float | None = 
         *(_verdict(c, record, None) for c in placebos),
     ]
     slots = record.first_attempts()
-    void = generator_lost(blocks) or above_ceiling(share_of_ceiling) or too_disturbed(slots, plan.design)
+    void = (
+        generator_lost(blocks)
+        or above_ceiling(share_of_ceiling)
+        or environment_failed(failed)
+        or too_disturbed(slots, plan.design)
+    )
     if void is not None:
         verdicts = [_voided(verdict, void) for verdict in verdicts]
     elif (void := control_failed([*fixes, *placebos])) is not None:

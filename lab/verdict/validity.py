@@ -66,6 +66,11 @@ def above_ceiling(asked: float | None) -> Void | None:
     )
 
 
+def environment_failed(why: str) -> Void | None:
+    """A server, a fault or this machine did not do what the run needs, and it ended early."""
+    return Void(code="environment-failed", reason=f"{why}, so the run has no verdict") if why else None
+
+
 _QUIETER = "close what else runs on it, or use a quieter one"
 _LESS = "lower the rate, or share it between processes with --workers"
 _COMMONEST: Mapping[Disturbance, tuple[str, str]] = {

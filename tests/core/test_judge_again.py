@@ -45,7 +45,8 @@ def test_the_end_of_a_run_is_explained_only_when_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verbose: bool
 ) -> None:
     report = make_report(tmp_path)
-    stack = SimpleNamespace(kind="embedded", offers=frozenset({"app", "code", "postgres", "redis"}))
+    offers = frozenset({"app", "code", "postgres", "redis"})
+    stack = SimpleNamespace(kind="embedded", offers=offers, lacks=lambda _capability: "")
     monkeypatch.setattr(running, "choose_stack", lambda asked: (stack, "there is nothing else"))
     monkeypatch.setattr(running, "_write", lambda *told: report)
     finished = SimpleNamespace(exit=Exit.OK, stopped=None)

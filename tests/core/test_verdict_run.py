@@ -203,3 +203,12 @@ def _states(blocks: list[Block], told: Story) -> dict[str, object]:
     kept = ("state", "reason_code", "reason", "looks", "measures")
     disturbed = verdict.reason_code == "disturbed"
     return {**{name: getattr(verdict, name) for name in kept}, "void": disturbed}
+
+
+def test_a_run_that_failed_has_no_verdict_however_far_it_came():
+    told = story(P50, placebo=True).strata(2, healthy=WELL, problem=ILL, placebo=ILL, fix=HALF)
+    judgement = judge(told.plan, told.blocks, failed="the fault latency on link redis did not bite")
+    assert {(v.state, v.reason_code) for v in judgement.verdicts} == {("void", "environment-failed")}
+    assert judgement.void == "the fault latency on link redis did not bite, so the run has no verdict"
+    assert judgement.open == ()
+    assert judge(told.plan, [], failed="no server").void == "no server, so the run has no verdict"

@@ -34,7 +34,7 @@ from lab.runner.arms import LiveArm
 from lab.runner.bench import Bench, GeneratorLost
 from lab.runner.experiment import Experiment
 from lab.runner.guards import Guards, Stopped
-from lab.runner.outcome import exit_of
+from lab.runner.outcome import exit_of, what_failed
 from lab.runner.progress import Silent
 from lab.runner.sampling import Gauges, gauges_of
 from lab.store import RunFolder
@@ -362,6 +362,7 @@ def test_a_fault_that_does_not_bite_ends_the_run_before_its_first_block(
     with pytest.raises(EnvironmentFailed, match="the fault slowness on page did not bite") as failed:
         experiment.run()
     assert failed.value.why == "slowness: asked 1 pages, delivered 0 pages"
+    assert what_failed(failed.value) == "the fault slowness on page did not bite"
     assert not folder.read_blocks()
     assert any(word.startswith("heal ") for word in STORY)
 
@@ -387,6 +388,7 @@ def test_a_stop_condition_heals_keeps_the_blocks_and_has_its_own_exit_code(
     assert {f"heal {arm}" for arm in ("problem", "placebo", "cure")} <= set(STORY)
     assert sum(word.startswith("stop ") for word in STORY) == 4
     assert exit_of(judge(experiment.plan, folder.read_blocks()), stopped.value) is Exit.GUARD
+    assert what_failed(stopped.value) == "", "what was measured until then can be judged"
 
 
 def test_what_was_asked_and_what_was_delivered_is_kept_for_each_arm(perform: Callable[..., Any]) -> None:
