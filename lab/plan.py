@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from types import MappingProxyType
 
 from lab.errors import LabError
 from lab.model.run import Arm, BlockPlan, Control, Design, FixPlan, Group, MeasureSpec, Plan, control_fix
@@ -72,8 +73,12 @@ def refuse_unmet_needs(
     stack: str,
     offers: frozenset[str],
     lacks: Callable[[str], str] = lambda _capability: "",
+    others: Mapping[str, frozenset[str]] = MappingProxyType({}),
 ) -> None:
-    """LabError where a fault, a fix or a probe asks for what the stack does not offer, or lacks here."""
+    """LabError where a fault, a fix or a probe asks for what the stack does not offer, or lacks here.
+
+    ``others`` are further stacks with what they offer, for the advice.
+    """
     offers = offers | OWN
     wants = [(f"fault {use.kind}", use.params) for use in scenario.faults]
     wants += [(f"fix {name}", scenario.fixes[name].params) for name in fixes]
@@ -87,8 +92,15 @@ def refuse_unmet_needs(
             f"the {stack} stack cannot run {scenario.slug}",
             where=scenario.path,
             why="; ".join(lacking),
-            do="take another stack: lab list stacks",
+            do=_could(scenario, {need for _, params in wants for need in params.needs}, others),
         )
+
+
+def _could(scenario: Scenario, needs: set[str], others: Mapping[str, frozenset[str]]) -> str:
+    able = [name for name, offers in others.items() if needs <= offers | OWN]
+    if able:
+        return f"take a stack that can: {' or '.join(f'--stack {name}' for name in able)}"
+    return f"no stack can: leave the part out of {scenario.path}, or see lab list stacks"
 
 
 def linked_services(scenario: Scenario) -> frozenset[str]:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
+from lab.errors import EnvironmentFailed, LabError
 from lab.reaper import RESOURCES, Resource, reap, recorded, remaining
 from lab.store import RunFolder
+
+
+PATIENCE_S = 10.0
 
 
 def leftovers(out: Path) -> dict[Path, list[Resource]]:
@@ -21,28 +29,65 @@ def leftovers(out: Path) -> dict[Path, list[Resource]]:
     return found
 
 
+def standing(folder: Path) -> list[str]:
+    """Faults of a run that were planned or on when it died, in words; whatever they lived in dies with it."""
+    on: dict[tuple[str, str], None] = {}
+    for event in RunFolder(folder).read_events():
+        if event.kind == "undo-planned":
+            on[event.what, event.arm] = None
+        elif event.kind == "fault-off":
+            on.pop((event.what, event.arm), None)
+    return [f"{kind} on {arm}" for kind, arm in on]
+
+
 def clean_before(out: Path) -> None:
     """Remove what is left before a new run starts, and say each thing beside its progress."""
     for folder, resources in leftovers(out).items():
         sys.stderr.write(f"lab: a killed run left {_things(len(resources))} behind ({folder})\n")
-        reap(resources, report=_say_beside)
+        _remove(folder, resources, lambda line: _write(sys.stderr, line))
 
 
-def _say_beside(line: str) -> None:
-    sys.stderr.write(f"  {line}\n")
+def _remove(folder: Path, resources: list[Resource], say: Callable[[str], None]) -> None:
+    """Remove everything, then look again. EnvironmentFailed where something is still there."""
+    try:
+        faults = standing(folder)
+    except (
+        LabError
+    ):  # it was killed before it wrote any, or its file is damaged: there is still all to remove
+        faults = []
+    reap(resources, report=say)
+    if still := _still(resources):
+        told = "; ".join(", ".join(f"{key} {value}" for key, value in one.items()) for one in still)
+        raise EnvironmentFailed(
+            f"{_things(len(still))} of a killed run could not be removed",
+            where=str(folder),
+            why=f"still there: {told}",
+            do="remove what is named, then run lab clean again",
+        )
+    for fault in faults:
+        say(f"the fault {fault} is gone with its servers")
+    say("looked again: nothing of it is left")
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(f"  {line}\n")
+def _still(resources: list[Resource]) -> list[Resource]:
+    """What is there after a while: the run's own reaper may be at the same work, and ending takes a moment."""
+    waiter, deadline = threading.Event(), time.monotonic() + PATIENCE_S
+    while (found := remaining(resources)) and time.monotonic() < deadline:
+        waiter.wait(0.1)
+    return found
+
+
+def _write(stream: TextIO, line: str) -> None:
+    stream.write(f"  {line}\n")
 
 
 def clean_up(out: Path, *, dry_run: bool) -> None:
-    """Remove what is left, and say each thing."""
+    """Remove what is left, and say each thing. EnvironmentFailed where something cannot be removed."""
     left = leftovers(out)
     for folder, resources in left.items():
         sys.stdout.write(f"{folder}: {_things(len(resources))} left\n")
         if not dry_run:
-            reap(resources, report=_say)
+            _remove(folder, resources, lambda line: _write(sys.stdout, line))
     if not left:
         sys.stdout.write("nothing is left of killed runs\n")
 

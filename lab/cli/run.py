@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.catalog import kinds, load_scenario
+from lab.catalog import kinds, load_scenario, stacks
 from lab.cli.display import display_for
 from lab.cli.guard import tell
 from lab.cli.hosts import allowed
@@ -75,7 +75,9 @@ def plans(asked: Asked, stack: Stack) -> Iterator[tuple[Scenario, Plan]]:
         check_journeys(scenario)
     for scenario in scenarios:
         fixes = choose_fixes(scenario, asked.fix)
-        refuse_unmet_needs(scenario, fixes, stack.kind, stack.offers, lacks_with(stack, asked.link))
+        refuse_unmet_needs(
+            scenario, fixes, stack.kind, stack.offers, lacks_with(stack, asked.link), others_than(stack)
+        )
         linked_services(scenario)
         choice = Choice(
             fixes=fixes,
@@ -87,6 +89,11 @@ def plans(asked: Asked, stack: Stack) -> Iterator[tuple[Scenario, Plan]]:
             strict=asked.strict,
         )
         yield scenario, make_plan(scenario, choice, measure_specs(scenario, known))
+
+
+def others_than(stack: Stack) -> dict[str, frozenset[str]]:
+    """What the other stacks offer, by name."""
+    return {name: plugin.offers for name, plugin in stacks().items() if name != stack.kind}
 
 
 @dataclass

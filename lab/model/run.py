@@ -17,7 +17,17 @@ Role = Literal["healthy", "problem", "placebo", "fix", "calm"]
 Phase = Literal["slot", "tail", "closing"]
 
 Disturbance = Literal[
-    "stall", "steal", "others", "cpu", "late", "unsent", "connections", "own-delay", "dropped", "sums", "workers"
+    "stall",
+    "steal",
+    "others",
+    "cpu",
+    "late",
+    "unsent",
+    "connections",
+    "own-delay",
+    "dropped",
+    "sums",
+    "workers",
 ]
 """The validity rule that a block broke: by the machine (stall, steal, others) or by the load generator."""
 

@@ -73,7 +73,9 @@ def _at_once(reading: Reading, faults: Sequence[Placed[FaultUse]]) -> None:
         key = (use.kind, use.params.target)
         if key in first and not getattr(use.params, "composes", False):
             line, _ = reading.tree.place(first[key])
-            reading.problem(placed.at, f"a second {use.kind} on {use.params.target}: the first is in line {line}")
+            reading.problem(
+                placed.at, f"a second {use.kind} on {use.params.target}: the first is in line {line}"
+            )
         first.setdefault(key, placed.at)
 
 

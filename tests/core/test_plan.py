@@ -143,8 +143,14 @@ def test_a_scenario_is_lenient_unless_it_says_otherwise() -> None:
 
 def test_a_stack_that_cannot_do_what_the_scenario_needs_is_refused() -> None:
     refuse_unmet_needs(STAMPEDE, ("single-flight",), "full", frozenset({"postgres", "redis", "app", "code"}))
-    with pytest.raises(LabError, match=r"(?s)cannot run stampede.*redis"):
-        refuse_unmet_needs(STAMPEDE, (), "bare", frozenset({"postgres", "app"}))
+    bare = frozenset({"postgres", "app"})
+    with pytest.raises(LabError, match=r"(?s)cannot run stampede.*redis") as refused:
+        refuse_unmet_needs(STAMPEDE, (), "bare", bare)
+    assert refused.value.do.startswith("no stack can")
+    able = {"full": bare | {"redis", "code"}, "half": bare}
+    with pytest.raises(LabError) as refused:
+        refuse_unmet_needs(STAMPEDE, (), "bare", bare, others=able)
+    assert refused.value.do == "take a stack that can: --stack full"
 
 
 def loaded(load: str, path: str = "some/where/stampede.yaml") -> Scenario:

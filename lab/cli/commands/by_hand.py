@@ -41,7 +41,8 @@ def up(
     out: Out = REPORTS,
     processes: Annotated[int, typer.Option(help="App processes.")] = 1,
     link: Annotated[
-        str, typer.Option(help="Services behind a link, for its faults: postgres, redis or both, with a comma.")
+        str,
+        typer.Option(help="Services behind a link, for its faults: postgres, redis or both, with a comma."),
     ] = "",
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay until Ctrl-C.")] = False,
 ) -> None:
