@@ -13,7 +13,6 @@ from lab.errors import EnvironmentFailed, LabError
 from lab.reaper import RESOURCES, Resource, reap, recorded, remaining
 from lab.store import RunFolder
 
-
 PATIENCE_S = 10.0
 
 
