@@ -12,8 +12,7 @@ import psutil
 from lab.model.stack import Running, ServiceName
 
 _BURN = "while :; do :; done"
-_WINDOW_S = 0.3
-_WINDOWS = 3
+_WINDOW_S = 0.9
 _EVERY_MS = 100
 
 
@@ -31,17 +30,11 @@ def holder(size: float) -> tuple[str, ...]:
     return ("sh", "-c", f"{{ head -c {size:.0f} /dev/zero; sleep 1000000000; }} | tail -c {size:.0f}")
 
 
-def cores_used(seconds: Callable[[], float], enough: float) -> float:
-    """CPU seconds per second: the most of three windows of 0.3 s, or the first that is over ``enough``.
-    The most, because other programs take from one window what they leave in the next, and add to none."""
-    waker, cores = threading.Event(), 0.0
-    for _ in range(_WINDOWS):
-        at, before = time.monotonic(), seconds()
-        waker.wait(_WINDOW_S)
-        cores = max(cores, (seconds() - before) / (time.monotonic() - at))
-        if cores > enough:
-            break
-    return cores
+def cores_used(seconds: Callable[[], float]) -> float:
+    """CPU seconds per second, over a window of 0.9 s."""
+    at, before = time.monotonic(), seconds()
+    threading.Event().wait(_WINDOW_S)
+    return (seconds() - before) / (time.monotonic() - at)
 
 
 def cpu_seconds(running: Running, service: ServiceName) -> float:

@@ -51,7 +51,7 @@ class CpuStress:
         wanted = self.workers * self.share
         used = None
         if running.pids(self.service, beside=True):
-            used = cores_used(lambda: cpu_seconds(running, self.service), _LEFT * wanted)
+            used = cores_used(lambda: cpu_seconds(running, self.service))
         return (
             Dose(
                 what="CPU taken",
