@@ -167,7 +167,9 @@ class Standing:
     def dose(self, running: Running) -> tuple[Dose, ...]:
         if self.name == "interrupted":
             raise KeyboardInterrupt
-        return (Dose(what="effect", unit="", asked=1, delivered=1),)
+        on = DONE.count(f"on {self.name}") - DONE.count(f"off {self.name}")
+        stays = on > 0 or self.name == "sticky"
+        return (Dose(what="effect", unit="", asked=1, delivered=float(stays)),)
 
 
 class Passing(Standing):
@@ -220,6 +222,20 @@ def test_one_that_does_not_heal_is_told_and_does_not_keep_the_others(faults: Sta
     faults.add(["standing", "late"])
     faults.close()
     assert DONE[-2:] == ["off late", "off b"]
+
+
+def test_one_that_is_still_there_after_its_undo_is_told(faults: StandingFaults) -> None:
+    number = faults.add(["standing", "sticky"])["id"]
+    with pytest.raises(EnvironmentFailed, match="still there after its undo"):
+        faults.remove(str(number))
+    assert faults.standing()[0]["failed"]
+
+
+def test_one_of_two_that_compose_heals_although_the_other_is_felt(faults: StandingFaults) -> None:
+    first = faults.add(["composing", "a"])["id"]
+    faults.add(["composing", "a"])
+    faults.remove(str(first))
+    assert [fault["id"] for fault in faults.standing()] == [first + 1]
 
 
 def test_an_interrupt_while_it_is_measured_undoes_it(faults: StandingFaults) -> None:

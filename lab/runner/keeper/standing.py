@@ -14,7 +14,7 @@ from lab.errors import EnvironmentFailed, LabError
 from lab.model.dose import Dose
 from lab.model.scenario import FaultUse
 from lab.runner.arms import LiveArm
-from lab.runner.faults import fault_on
+from lab.runner.faults import fault_on, prove_healed
 from lab.scenario.words import from_words
 from lab.store import RunFolder
 
@@ -106,6 +106,8 @@ class StandingFaults:
         fault = self._faults[number]
         try:
             fault.heal.close()
+            if not (fault.failed or self._another(fault)):
+                prove_healed(fault.use, self._one, self._folder)
         except Exception as error:  # noqa: BLE001 - of whatever kind: it is not healed, and has to be said
             fault.failed = str(error)
         if fault.failed:
@@ -118,6 +120,12 @@ class StandingFaults:
         with self._lock:
             del self._faults[number]
         return fault.told(number)
+
+    def _another(self, fault: _Standing) -> bool:
+        """One that composes with it is on as well: what is measured then is not its own."""
+        same = (fault.use.kind, fault.use.params.target)
+        others = (one for one in self._faults.values() if one is not fault)
+        return any((one.use.kind, one.use.params.target) == same for one in others)
 
     def close(self) -> None:
         """Heal everything, newest first; one that cannot be healed does not keep the others."""
