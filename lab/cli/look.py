@@ -13,6 +13,7 @@ from lab.cli.journeys import check_journeys
 from lab.cli.run import Asked, plans
 from lab.cli.stacks import choose_stack
 from lab.errors import Exit, LabError
+from lab.model.measures import described
 from lab.plan import estimate
 from lab.verdict import figures
 from lab.verdict.exact import bad_share_below
@@ -46,7 +47,7 @@ def _families() -> dict[str, dict[str, Any]]:
 
 def show_list(what: str, *, json: bool) -> None:
     """One line for each scenario or plug-in."""
-    rows = _scenario_rows() if what == "scenarios" else _kind_rows(what)
+    rows = _rows_of(what)
     if json:
         _print_json(
             {"schema": "lab.list/1", what: [dict(zip(("name", "text"), r, strict=True)) for r in rows]}
@@ -55,6 +56,12 @@ def show_list(what: str, *, json: bool) -> None:
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
         _say(f"{name:<{width}}  {text}")
+
+
+def _rows_of(what: str) -> list[tuple[str, str]]:
+    if what == "scenarios":
+        return _scenario_rows()
+    return list(described(kinds()).items()) if what == "measures" else _kind_rows(what)
 
 
 def _scenario_rows() -> list[tuple[str, str]]:
@@ -72,7 +79,7 @@ def _kind_rows(what: str) -> list[tuple[str, str]]:
         raise LabError(
             f"there is no list of {what!r}",
             where="lab list",
-            why=f"there are scenarios, {', '.join(families)}",
+            why=f"there are scenarios, measures, {', '.join(families)}",
         )
     return [(kind, _first_line(found)) for kind, found in sorted(families[what].items())]
 

@@ -124,7 +124,7 @@ def test_the_schemas_are_json() -> None:
         assert json.loads(lab("schema", what).stdout)["$schema"]
 
 
-@pytest.mark.parametrize("what", ["scenarios", "faults", "fixes", "probes", "stacks", "loads"])
+@pytest.mark.parametrize("what", ["measures", "scenarios", "faults", "fixes", "probes", "stacks", "loads"])
 def test_everything_that_is_listed_is_documented(what: str) -> None:
     rows = lab("list", what).stdout.splitlines()
     assert rows

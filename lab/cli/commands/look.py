@@ -16,7 +16,9 @@ from lab.cli.options import (
 
 @guarded
 def list_(
-    what: Annotated[str, typer.Argument(help="scenarios, faults, fixes, probes or stacks.")] = "scenarios",
+    what: Annotated[
+        str, typer.Argument(help="scenarios, faults, fixes, probes, measures or stacks.")
+    ] = "scenarios",
     json: Json = False,
 ) -> None:
     """What there is, a line each."""
