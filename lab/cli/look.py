@@ -13,7 +13,8 @@ from lab.cli.journeys import check_journeys
 from lab.cli.run import Asked, plans
 from lab.cli.stacks import choose_stack
 from lab.errors import Exit, LabError
-from lab.model.measures import described
+from lab.model.measures import described, measure_spec
+from lab.model.scenario import Measure
 from lab.plan import estimate
 from lab.verdict import figures
 from lab.verdict.exact import bad_share_below
@@ -100,7 +101,18 @@ def show_one(name: str) -> None:
             for key, field in getattr(members[name], "__dataclass_fields__", {}).items():
                 _say(f"  {key}: {getattr(field.type, '__name__', field.type)}")
             return
+    measures = described(kinds())
+    if name in measures:
+        _show_measure(name, measures[name])
+        return
     _show_scenario(load_scenario(name))
+
+
+def _show_measure(name: str, doc: str) -> None:
+    spec = measure_spec(Measure(name=name, measure=name), kinds(), "primary")
+    how = "a ratio (tau)" if spec.scale == "ratio" else "a difference (tolerance)"
+    _say(f"{name}  (measure)\n")
+    _say(f"{doc}.\n  unit: {spec.unit}\n  compared with healthy as {how}, or with its own limit (limit)")
 
 
 def _show_scenario(scenario: Scenario) -> None:
