@@ -16,7 +16,7 @@ from pathlib import Path
 from parts.findings import Findings, Goal, Table, as_json, as_text, say
 from parts.storm import Range, Shot
 
-from lab.errors import Exit
+from lab.errors import EnvironmentFailed, Exit, LabError
 
 WITHIN_S = {"embedded": 30.0, "containers": 45.0}
 HOW = ("kill", "kill-both", "interrupt")
@@ -38,6 +38,9 @@ def main() -> int:
     try:
         for stack in given.stack:
             shots += storm(stack, plan(given.kills, given.interrupts), given.lanes, given.seed)
+    except LabError as error:
+        say(str(error))
+        return error.exit
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     found = findings(shots)
@@ -76,6 +79,13 @@ def storm(stack: str, ends: Sequence[str], lanes: int, seed: int) -> list[Shot]:
             )
         for lane in started:
             lane.join()
+    if len(shots) != len(ends):
+        raise EnvironmentFailed(
+            f"only {len(shots)} of {len(ends)} runs were told of",
+            where=stack,
+            why="a lane of the storm broke off: see its traceback above",
+            do="run it again",
+        )
     return shots
 
 
@@ -111,15 +121,17 @@ def findings(shots: Sequence[Shot]) -> Findings:
     for stack, how in groups:
         some = [shot for shot in shots if (shot.stack, shot.how) == (stack, how)]
         phases = Counter(shot.phase.split("]")[-1].split(":")[0].strip() for shot in some)
-        rows.append((stack, how, len(some), sum(bool(shot.left) for shot in some), len(phases)))
-    killed = [shot for shot in shots if shot.how != "interrupt"]
-    interrupted = [shot for shot in shots if shot.how == "interrupt"]
+        early = sum(shot.early for shot in some)
+        rows.append((stack, how, len(some), early, sum(bool(shot.left) for shot in some), len(phases)))
+    in_time = [shot for shot in shots if not shot.early]  # the others were over before anything hit them
+    killed = [shot for shot in in_time if shot.how != "interrupt"]
+    interrupted = [shot for shot in in_time if shot.how == "interrupt"]
     dirty = [shot for shot in shots if shot.left]
     return Findings(
         tables=[
             Table(
                 title="Runs that were ended at a random moment",
-                columns=("stack", "how", "runs", "left something", "phases met"),
+                columns=("stack", "how", "runs", "over before", "left something", "phases met"),
                 rows=rows,
             )
         ],

@@ -55,7 +55,7 @@ def choose_fixes(scenario: Scenario, asked: str | None) -> tuple[str, ...]:
         return tuple(scenario.fixes)
     if asked == "none":
         return ()
-    names = tuple(name.strip() for name in asked.split(","))
+    names = tuple(dict.fromkeys(name.strip() for name in asked.split(",")))
     for name in names:
         if name not in scenario.fixes:
             raise LabError(

@@ -27,6 +27,7 @@ LOCK = "incident-lab-measuring.lock"  # of the machine, not of a run: it stays, 
 LABEL = "incident-lab.run"
 GRACE_S, END_S, CLEAN_S = 10.0, 60.0, 120.0
 _SET_CHILD_SUBREAPER = 36
+_HUNG = -99
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class Shot:
     """How one run ended. ``left`` lists what was found afterwards, ``said`` the words of the clean-up.
 
     ``how`` is ``kill`` (SIGKILL of the lab), ``kill-both`` (of its reaper too) or ``interrupt`` (one Ctrl-C).
-    ``phase`` is the last line of progress before the end.
+    ``phase`` is the last line of progress before the end; ``early`` says that the run had ended by itself.
     """
 
     stack: str
@@ -45,6 +46,7 @@ class Shot:
     code: int
     left: tuple[str, ...] = ()
     said: str = ""
+    early: bool = False
 
 
 @dataclass
@@ -58,6 +60,7 @@ class Range:
     stack: str
     draw: random.Random
     environment: dict[str, str] = field(init=False)
+    _told: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -74,14 +77,16 @@ class Range:
         with self._running(scenario, n, out) as (process, log):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(after_s)
-            phase = _last_line(log)
+            phase, early = _last_line(log), process.poll() is not None
             code = self._end(process, how)
         said = "" if how == "interrupt" else self._clean(out)
-        left = self._left(out)
+        left = () if how != "interrupt" or code != _HUNG else ("a run that did not end",)
+        left = (*left, *(one for one in self._left(out) if one not in self._told))
+        self._told.update(left)  # once is enough
         shutil.rmtree(out, ignore_errors=True)
         return Shot(
             stack=self.stack, how=how, scenario=scenario, after_s=round(after_s, 2), phase=phase, code=code,
-            left=left, said=said if left else "",
+            left=left, said=said if left else "", early=early,
         )  # fmt: skip
 
     @contextlib.contextmanager
@@ -121,7 +126,7 @@ class Range:
             try:
                 return process.wait(END_S)
             except subprocess.TimeoutExpired:
-                return -1
+                return _HUNG
         reapers = _reapers(process.pid) if how == "kill-both" else []
         process.kill()
         for reaper in reapers:
@@ -214,7 +219,10 @@ def _runs(out: Path) -> list[str]:
 
 
 def _groups(run: str) -> list[str]:
-    return [str(path) for path in Path("/sys/fs/cgroup").rglob(f"*{run}*") if path.is_dir()]
+    found = []
+    for folder, folders, _ in os.walk("/sys/fs/cgroup"):  # passes over what goes away meanwhile
+        found += [f"{folder}/{name}" for name in folders if run in name]
+    return found
 
 
 def _in_engine(runs: Sequence[str]) -> list[str]:

@@ -30,13 +30,14 @@ def leftovers(out: Path) -> dict[Path, list[Resource]]:
 
 def standing(folder: Path) -> list[str]:
     """Faults of a run that were planned or on when it died, in words; whatever they lived in dies with it."""
-    on: dict[tuple[str, str], None] = {}
+    on: dict[tuple[str, str, str], None] = {}
     for event in RunFolder(folder).read_events():
+        key = (event.what, str(event.data.get("target", "")), event.arm)
         if event.kind == "undo-planned":
-            on[event.what, event.arm] = None
+            on[key] = None
         elif event.kind == "fault-off":
-            on.pop((event.what, event.arm), None)
-    return [f"{kind} on {arm}" for kind, arm in on]
+            on.pop(key, None)
+    return [f"{kind} on {target or 'its target'} of {arm}" for kind, target, arm in on]
 
 
 def clean_before(out: Path) -> None:

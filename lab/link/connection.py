@@ -53,7 +53,7 @@ class Early:
             flow.head(piece)
         if self._ended:
             flow.end_of_source()
-        elif self._pieces:
+        elif self._pieces and not flow.stopped:
             self._transport.resume_reading()
 
 

@@ -84,6 +84,11 @@ class Flow:
     def alarm(self, when: float, call: Callable[[], None]) -> Alarm:
         return self._owner.alarms.at(when, call)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether some stage wants no more for now."""
+        return self._reasons > 0
+
     def stop(self) -> None:
         self._reasons += 1
         if self._reasons == 1 and self._readable():

@@ -81,7 +81,7 @@ class Proxies:
     async def _populate(self, asked: ProxyAsked) -> Proxy:
         there = self._by_name.get(asked.name)
         if there is not None:
-            if (there.listen, there.upstream) == (asked.listen, asked.upstream):
+            if there.is_at(asked):
                 await there.become(asked)
                 return there
             there.stop()

@@ -23,6 +23,7 @@ class Proxy:
     def __init__(self, asked: ProxyAsked, alarms: Alarms, seed: str) -> None:
         self.name = asked.name
         self.listen, self.upstream = asked.listen, asked.upstream
+        self.wanted = asked.listen  # as it was written: a name, or port 0
         self.alarms = alarms
         self.seed = f"{seed}/{asked.name}"
         self.target: Address
@@ -63,13 +64,18 @@ class Proxy:
 
     async def become(self, asked: ProxyAsked) -> None:
         """Another address on either side means that open connections are cut."""
-        if (asked.listen, asked.upstream) != (self.listen, self.upstream):
+        if not self.is_at(asked):
             self.stop()
-            self.listen, self.upstream = asked.listen, asked.upstream
+            self.wanted = self.listen = asked.listen
+            self.upstream = asked.upstream
         if asked.enabled:
             await self.start()
         else:
             self.stop()
+
+    def is_at(self, asked: ProxyAsked) -> bool:
+        """Whether it has these addresses already, as they were written or as they turned out."""
+        return asked.listen in (self.listen, self.wanted) and asked.upstream == self.upstream
 
     def toxic(self, name: str) -> Toxic:
         for toxic in self.toxics:

@@ -32,16 +32,29 @@ def fault_doses(events: Sequence[Event]) -> tuple[FaultDose, ...]:
                 fault=event.what,
                 target=target,
                 doses=found[key].doses,
-                healed=not all(dose.bit for dose in doses),
+                healed=gone(doses),
             )
     return tuple(found.values())
+
+
+def gone(doses: Sequence[Dose]) -> bool | None:
+    """Whether a fault that was measured after its undo is healed; None where nothing could be measured."""
+    if all(dose.delivered is None for dose in doses):
+        return None
+    return not all(dose.bit for dose in doses)
 
 
 def in_words(dose: Dose) -> str:
     """``delay: asked 100 ms, measured 101 ms``."""
     how = {"exactly": "", "at-least": "at least ", "at-most": "at most "}[dose.counts]
-    got = "nothing" if dose.delivered is None else f"{dose.delivered:g} {dose.unit}"
-    return f"{dose.what}: asked {how}{dose.asked:g} {dose.unit}, measured {got}"
+    asked = f"{dose.what}: asked {how}{_number(dose.asked)} {dose.unit}".rstrip()
+    if dose.delivered is None:
+        return f"{asked}, not measurable"
+    return f"{asked}, measured {_number(dose.delivered)} {dose.unit}".rstrip()
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _read(event: Event) -> tuple[Dose, ...]:

@@ -145,7 +145,7 @@ class Bench:
             spin_ms=spin_ms,
             others=others,
         )
-        if shapes and not outcome.void:
+        if shapes and not (outcome.void or outcome.reasons):
             self.shaping.prove(order, load, one)
         return _unless_lost(one, outcome)
 

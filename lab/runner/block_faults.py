@@ -47,15 +47,18 @@ class BlockFaults:
     @contextmanager
     def recurring(self, one: LiveArm) -> Iterator[None]:
         """Again and again, once in their event window, from a thread of their own."""
-        over = threading.Event()
+        over, failed = threading.Event(), list[Exception]()
 
         def recur() -> None:
             pause_s = RECUR_FIRST_S
-            while not over.wait(pause_s):
-                pause_s = RECUR_S
-                for use in self.uses:
-                    with fault_on(use, one, self.folder):
-                        pass
+            try:
+                while not over.wait(pause_s):
+                    pause_s = RECUR_S
+                    for use in self.uses:
+                        with fault_on(use, one, self.folder):
+                            pass
+            except Exception as error:  # noqa: BLE001 - told by the thread that waits for this one
+                failed.append(error)
 
         thread = threading.Thread(target=recur, name="recurring faults", daemon=True)
         if self.uses:
@@ -66,6 +69,8 @@ class BlockFaults:
             over.set()
             if self.uses:
                 thread.join()
+        if failed:
+            raise failed[0]
 
     def _count(self, use: FaultUse) -> None:
         if use.params.event is not None:

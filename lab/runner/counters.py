@@ -22,11 +22,16 @@ class Counters:
         return {name: probe.read(running) for name, probe in self.probes.items()}
 
     def since(self, before: Totals, running: Running) -> dict[str, dict[str, float]]:
-        """What was counted since ``before``, by measure and quantity."""
-        return {
-            name: {key: value - before[name].get(key, 0.0) for key, value in values.items()}
-            for name, values in self.read(running).items()
-        }
+        """What was counted since ``before``, by measure and quantity.
+
+        Nothing for a counter that went back: its server was started anew and what it had counted is lost.
+        """
+        return {name: _grown(before[name], values) for name, values in self.read(running).items()}
+
+
+def _grown(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    grown = {key: value - before.get(key, 0.0) for key, value in after.items()}
+    return {} if any(difference < 0 for difference in grown.values()) else grown
 
 
 def counter_probes(measures: Sequence[Measure], kinds: Kinds) -> dict[str, CounterProbe]:

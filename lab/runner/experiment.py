@@ -67,7 +67,6 @@ class Experiment:
     def _looks(self, group: Group, live: dict[str, LiveArm]) -> None:
         active = set(group.arms)
         done = 0
-        per_look = max(self.plan.design.looks[-1] // len(self.plan.design.looks), 1)
         for number, strata in enumerate(self.plan.design.looks, start=1):
             self.progress.phase(f"blocks to look {number} of {len(self.plan.design.looks)}")
             for stratum in range(done, strata):
@@ -75,9 +74,12 @@ class Experiment:
             done = strata
             judgement = self._judge_with_tails(live)
             still = set(judgement.open) & set(group.arms)
-            if not still or judgement.void or self._over_budget(per_look):
+            if not still or judgement.void:
                 return
             active = still | {a for a in group.arms if self.plan.arm(a).role in ("healthy", "problem")}
+            to_come = self.plan.design.looks[number:][:1]
+            if to_come and self._over_budget(to_come[0] - strata, len(active)):
+                return
 
     def _stratum(self, group: Group, stratum: int, active: set[str], live: dict[str, LiveArm]) -> None:
         order = group.order[stratum]
@@ -96,7 +98,7 @@ class Experiment:
         judgement = judge(self.plan, self.blocks)
         while waiting := [name for name in judgement.tail if name in live]:
             missing = {v.arm: (v.tail_of or 0) - v.blocks for v in judgement.verdicts}
-            filled = [self._tail(live[name], missing[name]) for name in waiting]
+            filled = [self._tail(live[name], max(1, missing[name])) for name in waiting]
             if not all(filled):
                 break
             judgement = judge(self.plan, self.blocks)
@@ -156,9 +158,10 @@ class Experiment:
     def _measures(self) -> Sequence[Measure]:
         return (*self.scenario.symptoms, *self.scenario.guardrails)
 
-    def _over_budget(self, per_look: int) -> bool:
+    def _over_budget(self, strata: int, arms: int) -> bool:
+        """So many more strata of so many arms would end after the budget."""
         if self.budget_s is None:
             return False
         used = (self.bench.clock.now_ns() - self.began_ns) / 1e9
-        next_look = per_look * 3 * 4 * (self.plan.block.length_s + self.plan.block.gap_s)
-        return used + next_look > self.budget_s
+        slots = strata * arms * self.plan.design.per_stratum
+        return used + slots * (self.plan.block.length_s + self.plan.block.gap_s) > self.budget_s

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from lab.errors import EnvironmentFailed
 from lab.model.dose import Dose
 from lab.model.scenario import FaultUse
+from lab.report.doses import gone, in_words
 from lab.runner.arms import LiveArm
 from lab.store import RunFolder
 
@@ -16,13 +17,22 @@ from lab.store import RunFolder
 @contextmanager
 def fault_on(use: FaultUse, one: LiveArm, folder: RunFolder) -> Iterator[None]:
     """One fault, with its undo on disk before it is done, and its start and end in the events."""
-    folder.event("undo-planned", one.name, use.kind, dict(use.params.undo(one.running)))
+    target = {"target": use.params.target}
+    folder.event("undo-planned", one.name, use.kind, {**use.params.undo(one.running), **target})
+    inside: BaseException | None = None
     try:
         with use.params.inject(one.running) as delivered:
             folder.event("fault-on", one.name, use.kind, dict(delivered))
-            yield
-    finally:
-        folder.event("fault-off", one.name, use.kind, {})
+            try:
+                yield
+            except BaseException as error:
+                inside = error
+                raise
+    except BaseException as error:
+        undone = error is inside  # else it is the undo, or the doing, that failed
+        folder.event("fault-off" if undone else "fault-failed", one.name, use.kind, target)
+        raise
+    folder.event("fault-off", one.name, use.kind, target)
 
 
 def prove(use: FaultUse, one: LiveArm, folder: RunFolder) -> None:
@@ -41,7 +51,7 @@ def prove_of(use: FaultUse, one: LiveArm, folder: RunFolder, doses: tuple[Dose, 
         raise EnvironmentFailed(
             f"the fault {use.kind} on {use.params.target} did not bite",
             where=f"arm {one.name}",
-            why="; ".join(map(said, missed)) or "nothing of it could be measured",
+            why="; ".join(map(in_words, missed)) or "nothing of it could be measured",
             do="see the fault's attributes in the scenario, and logs/ in the run folder",
         )
 
@@ -55,11 +65,11 @@ def prove_healed(use: FaultUse, one: LiveArm, folder: RunFolder) -> None:
         return
     doses: tuple[Dose, ...] = use.params.dose(one.running)
     _keep(use, one, folder, "healed", doses)
-    if doses and all(dose.bit for dose in doses):
+    if gone(doses) is False:
         raise EnvironmentFailed(
             f"the fault {use.kind} on {use.params.target} is still there after its undo",
             where=f"arm {one.name}",
-            why="; ".join(map(said, doses)),
+            why="; ".join(map(in_words, doses)),
             do="this is a defect of the fault: the arm is removed; see events.jsonl in the run folder",
         )
 
@@ -70,13 +80,6 @@ def try_out(uses: Sequence[FaultUse], one: LiveArm, folder: RunFolder) -> None:
         with fault_on(use, one, folder):
             prove(use, one, folder)
         prove_healed(use, one, folder)
-
-
-def said(dose: Dose) -> str:
-    """One dose in words: ``delay: asked 100 ms, delivered 3 ms``."""
-    got = "nothing that could be measured" if dose.delivered is None else f"{dose.delivered:g} {dose.unit}"
-    how = {"exactly": "", "at-least": "at least ", "at-most": "at most "}[dose.counts]
-    return f"{dose.what}: asked {how}{dose.asked:g} {dose.unit}, delivered {got}"
 
 
 def _keep(use: FaultUse, one: LiveArm, folder: RunFolder, when: str, doses: tuple[Dose, ...]) -> None:

@@ -68,6 +68,6 @@ class Shaping:
         """EnvironmentFailed where the first shaped block of an arm was not asked as it should have been."""
         if one.name in self.proven or order.locustfile is not None:
             return
-        self.proven.add(one.name)
         for use in self.uses:
             prove_of(use, one, self.folder, use.params.dose_of(order, load))
+        self.proven.add(one.name)

@@ -63,7 +63,7 @@ class Stages:
                     why=f"the app's last lines:\n{one.running.logs('app', 8)}",
                     do="try the request by hand after 'lab up', or see logs/ in the run folder",
                 )
-            if one.arm.role == "healthy" or not self.bench.healthy_p50_s:
+            if len(load.samples) and (one.arm.role == "healthy" or not self.bench.healthy_p50_s):
                 times = sorted(latencies_ms(load.samples))
                 self.bench.healthy_p50_s = float(times[len(times) // 2]) / 1e3
 
@@ -109,8 +109,12 @@ class Stages:
             if shows:
                 self._take_evidence(one)
 
-        length_s = EVIDENCE_S if shows else self.plan.block.warm_up_s
+        length_s = self._long_enough(EVIDENCE_S if shows else self.plan.block.warm_up_s)
         self.bench.run(one, length_s, self.plan.block.gap_s, during=act, recurring=True)
+
+    def _long_enough(self, length_s: float) -> float:
+        """For what faults of the load change in a block: a spike is not in one that is over before it."""
+        return max(length_s, self.plan.block.length_s) if self.bench.shaping.uses else length_s
 
     def _apply(self, one: LiveArm, fix: str) -> None:
         began = self.bench.clock.now_ns()
@@ -143,6 +147,6 @@ class Stages:
             one.faults.close()
             healed.append(self.bench.clock.now_ns())
 
-        outcome = self.bench.run(one, closing.length, self.plan.block.gap_s, during=heal)
+        outcome = self.bench.run(one, self._long_enough(closing.length), self.plan.block.gap_s, during=heal)
         seconds = recovery_s(outcome.reading.load, healed[0])
         self.folder.event("recovered", one.name, "closing", {"seconds": seconds, "healed_ns": healed[0]})

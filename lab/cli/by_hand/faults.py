@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.cli.by_hand.keeper import ask
+from lab.model.dose import Dose
+from lab.report.doses import in_words
 
 Told = Mapping[str, Any]
 
@@ -49,17 +51,10 @@ def remove(out: Path, which: str) -> None:
         _say("no fault stands")
 
 
-def dose_words(dose: Told) -> str:
+def dose_words(told: Told) -> str:
     """One dose, asked against measured."""
-    how = {"exactly": "", "at-least": "at least ", "at-most": "at most "}[dose["counts"]]
-    got = dose["delivered"]
-    measured = "not measurable" if got is None else f"measured {_number(got)} {dose['unit']}"
-    line = f"{dose['what']}: asked {how}{_number(dose['asked'])} {dose['unit']}, {measured}"
-    return line if dose["bit"] else f"{line}: IT DOES NOT BITE"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    dose = Dose(**{key: value for key, value in told.items() if key != "bit"})
+    return in_words(dose) if dose.bit else f"{in_words(dose)}: IT DOES NOT BITE"
 
 
 def _clock(moment: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from lab.catalog import kinds
+from lab.errors import LabError
 from lab.model.run import Arm
 from lab.model.stack import ArmSpec, RunContext, Running, Stack
 from lab.reaper import Reaper
@@ -88,10 +89,17 @@ class _Kept:
     def tell(self, running: Running, socket: Path) -> None:
         """Write ``up.json``, whole or not at all: whoever waits for it reads it at once."""
         state = self.out / STATE
+        if _held_by_another(state):
+            raise LabError(
+                "a stack is up already",
+                where=str(state),
+                why="it came up meanwhile",
+                do="lab down, then lab up",
+            )
         new = self.folder / STATE
         new.write_text(json.dumps(_state(running, socket, self.folder), indent=1))
         new.replace(state)
-        self.cleanup.callback(state.unlink, missing_ok=True)
+        self.cleanup.callback(_unlink_own, state)
 
 
 _LONGEST = 70  # of the path of a temporary folder: a socket's path has at most 104 bytes on some systems
@@ -114,6 +122,22 @@ def keep(stack: Stack, why: str, arm: ArmSpec, out: Path) -> None:
             desk.work()
         except (KeyboardInterrupt, SystemExit):
             _report("stopping")
+
+
+def _held_by_another(state: Path) -> bool:
+    return (pid := _pid_in(state)) not in (None, os.getpid()) and psutil.pid_exists(pid or 0)
+
+
+def _unlink_own(state: Path) -> None:
+    if _pid_in(state) == os.getpid():
+        state.unlink(missing_ok=True)
+
+
+def _pid_in(state: Path) -> int | None:
+    try:
+        return int(json.loads(state.read_text())["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _unmet(stack: Stack, need: str) -> str:

@@ -28,7 +28,6 @@ class _Going:
     order: BlockOrder
     open: Open
     figures: Figures = field(default_factory=Figures)
-    asked: float = 0.0  # requests that were due in the blocks that are done, on average
     lasted_s: float = 0.0
     stopping: threading.Event = field(default_factory=threading.Event)
     failed: str = ""
@@ -41,8 +40,8 @@ class _Going:
             while not self.stopping.is_set():
                 n += 1
                 self._block(n)
-        except LabError as error:
-            self.failed = "" if self.stopping.is_set() else str(error)
+        except Exception as error:  # noqa: BLE001 - of whatever kind: the load is over, and status has to say why
+            self.failed = "" if self.stopping.is_set() else str(error) or type(error).__name__
 
     def _block(self, n: int) -> None:
         lead_ns = int(self.open.lead_s(self.order.expected) * 1e9)
@@ -54,7 +53,6 @@ class _Going:
             load = self.open.finish(length_s + self.order.timeout_s + DRAIN_SLACK_S)
         finally:
             self.order.samples.unlink(missing_ok=True)
-        self.asked += self.order.expected
         self.lasted_s += length_s
         self.figures.add(Piece.of(load, length_s))
 
@@ -94,6 +92,7 @@ class SteadyLoad:
             samples=self._scratch / "load.npy",
             connections=connections_for(peak_rate(asked.stages), asked.timeout_s),
         )
+        self.close()  # the generator of a load that failed
         opened = Open(self._folder, own=self._own)
         try:
             opened.ready()

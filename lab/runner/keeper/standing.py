@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -26,6 +26,7 @@ class _Standing:
     heal: ExitStack
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     failed: str = ""  # why it could not be healed
+    parameters: frozenset[str] = frozenset()  # of a server, that it has set
 
     def told(self, number: int) -> dict[str, Any]:
         return {
@@ -56,13 +57,15 @@ class StandingFaults:
         kind, params = from_words("fault", words, self._kinds)
         use = FaultUse(kind=kind, params=params)
         self._refuse(use)
+        parameters = frozenset(params.undo(self._one.running).get("config", ()))
+        self._refuse_entangled(use, parameters)
         with ExitStack() as heal:
             heal.enter_context(fault_on(use, self._one, self._folder))
             doses = params.dose(self._one.running)
             if params.event is not None:
                 return _told(use, doses)
             number = next(self._numbers)
-            standing = _Standing(use, doses, ExitStack())
+            standing = _Standing(use, doses, ExitStack(), parameters=parameters)
             with self._lock:
                 self._faults[number] = standing
             standing.heal = heal.pop_all()
@@ -86,6 +89,17 @@ class StandingFaults:
                     do=f"lab fault rm {number}",
                 )
 
+    def _refuse_entangled(self, use: FaultUse, mine: frozenset[str]) -> None:
+        """Two that set the same parameters would each put back what the other has set."""
+        for number, other in self._faults.items():
+            if mine & other.parameters:
+                raise LabError(
+                    f"{use.kind} sets what {other.use.kind} has set already",
+                    where=f"fault {number}: {', '.join(sorted(mine & other.parameters))}",
+                    why="healed out of order, one would put the other's values back",
+                    do=f"lab fault rm {number}",
+                )
+
     def standing(self) -> list[dict[str, Any]]:
         """What stands, oldest first."""
         with self._lock:
@@ -94,7 +108,17 @@ class StandingFaults:
     def remove(self, which: str) -> list[dict[str, Any]]:
         """Heal one fault by its id, or ``all`` of them, newest first. LabError where there is no such."""
         numbers = list(self._faults)[::-1] if which == "all" else [self._number(which)]
-        return [self._healed(number) for number in numbers]
+        healed: list[dict[str, Any]] = []
+        failed: list[LabError] = []
+        for number in numbers:
+            try:
+                healed.append(self._healed(number))
+            except LabError as error:  # one that does not heal does not keep the others
+                failed.append(error)
+        if failed:
+            names = ", ".join(f"{one['kind']} on {one['target']}" for one in healed)
+            raise replace(failed[0], why=failed[0].why + (f"; healed were {names}" if names else ""))
+        return healed
 
     def _number(self, which: str) -> int:
         if which.isdecimal() and int(which) in self._faults:
@@ -106,10 +130,10 @@ class StandingFaults:
         fault = self._faults[number]
         try:
             fault.heal.close()
-            if not (fault.failed or self._another(fault)):
-                prove_healed(fault.use, self._one, self._folder)
         except Exception as error:  # noqa: BLE001 - of whatever kind: it is not healed, and has to be said
             fault.failed = str(error)
+        if not fault.failed and not self._another(fault):
+            prove_healed(fault.use, self._one, self._folder)  # where that fails, it can be asked again
         if fault.failed:
             raise EnvironmentFailed(
                 f"fault {number} ({fault.use.kind}) could not be healed",
