@@ -29,4 +29,6 @@ def test_nothing_is_left_of_runs_that_are_killed_or_interrupted(stack: str) -> N
     )
     assert done.returncode == 0, done.stdout + done.stderr
     goals = json.loads(done.stdout)["goals"]
-    assert all(goal["found"].startswith("0 of ") for goal in goals)
+    found = [goal["found"].split(" of ") for goal in goals]
+    assert [dirty for dirty, _ in found] == ["0", "0"]
+    assert sum(int(runs) for _, runs in found) >= 5, "a run or so may be over before it is hit"
