@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +29,21 @@ def burners(workers: int, share: float = 1.0) -> tuple[str, ...]:
 def holder(size: float) -> tuple[str, ...]:
     """A command that holds ``size`` bytes: tail keeps the end of what it reads until that ends."""
     return ("sh", "-c", f"{{ head -c {size:.0f} /dev/zero; sleep 1000000000; }} | tail -c {size:.0f}")
+
+
+def memory_of(running: Running, service: ServiceName) -> tuple[float, float]:
+    """Bytes that can be had without swapping, and all there are, of the machine where the service runs."""
+    told = running.run(service, "sh", "-c", "cat /proc/meminfo 2>/dev/null || true").split()
+    known = dict(itertools.pairwise(told))
+    if "MemAvailable:" in known:
+        return int(known["MemAvailable:"]) * 1024.0, int(known["MemTotal:"]) * 1024.0
+    memory = psutil.virtual_memory()  # only Linux has that file; elsewhere the service runs on this machine
+    return float(memory.available), float(memory.total)
+
+
+def cores_of(running: Running, service: ServiceName) -> int:
+    """How many cores the service may run on at all."""
+    return int(running.run(service, "sh", "-c", "nproc 2>/dev/null || getconf _NPROCESSORS_ONLN"))
 
 
 def cores_used(seconds: Callable[[], float]) -> float:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg.sql import Identifier
 
+_WAIT_S, _HEALS_WAIT_S = 10.0, 60.0
 _NAME = re.compile(r"[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)?")
 
 
@@ -29,12 +30,16 @@ Name = Annotated[str, AfterValidator(_named)]  # of a table or an index, with or
 
 
 @contextmanager
-def connected(running: Running, doing: str) -> Iterator[Connection[Any]]:
-    """A connection of the superuser in autocommit. Raises EnvironmentFailed: "could not ``doing``"."""
+def connected(running: Running, doing: str, *, heals: bool = False) -> Iterator[Connection[Any]]:
+    """A connection of the superuser in autocommit. Raises EnvironmentFailed: "could not ``doing``".
+
+    A statement waits 10 s for a lock, one that ``heals`` a minute: what it does not heal stays.
+    """
     import psycopg
 
     with told(running, doing), psycopg.connect(running.dsn, autocommit=True, connect_timeout=5) as database:
-        database.execute("SET lock_timeout = '10s'")
+        patience_s = _HEALS_WAIT_S if heals else _WAIT_S
+        database.execute(f"SET lock_timeout = '{patience_s:g}s'".encode())
         yield database
 
 
@@ -51,7 +56,7 @@ def told(running: Running, doing: str) -> Iterator[None]:
 
 def heal(running: Running, doing: str, statements: Iterable[str]) -> None:
     """Statements one after another, each its own transaction. Raises EnvironmentFailed."""
-    with connected(running, doing) as database:
+    with connected(running, doing, heals=True) as database:
         for statement in statements:
             database.execute(statement.encode())
 

@@ -85,11 +85,13 @@ class Bloat:
             with _BEFORE.kept(running, self.target, before):
                 yield {"before": before, "after": after}
         finally:
-            with connected(running, "rewrite a bloated table") as database:
-                if number(database, _SIZE, oid) > before * _SLACK:
-                    for statement in self._rewrite():
-                        database.execute(statement.encode())
-                database.execute(back.encode())
+            with connected(running, "rewrite a bloated table", heals=True) as database:
+                try:
+                    if number(database, _SIZE, oid) > before * _SLACK:
+                        for statement in self._rewrite():
+                            database.execute(statement.encode())
+                finally:
+                    database.execute(back.encode())
 
     def dose(self, running: Running) -> tuple[Dose, ...]:
         """``pg_relation_size`` now for each byte that it had before, or had when it was last vacuumed."""

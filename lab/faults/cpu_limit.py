@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from lab.faults._company import burners, cores_used
+from lab.errors import EnvironmentFailed
+from lab.faults._company import burners, cores_of, cores_used
 from lab.faults._service import need_up
 from lab.model.dose import Dose
 from lab.model.stack import Running, ServiceName
@@ -34,8 +35,16 @@ class CpuLimit:
         return f"cpu of {self.service}"
 
     def undo(self, running: Running) -> Mapping[str, Any]:
-        """``{"unlimit-cpu": service}``. Raises EnvironmentFailed where it is not up."""
+        """``{"unlimit-cpu": service}``. Raises EnvironmentFailed where it is not up, or would not be limited."""
         need_up(running, self.service)
+        cores = cores_of(running, self.service)
+        if self.cores * (1 + _SLACK) >= cores:
+            raise EnvironmentFailed(
+                what=f"a limit of {self.cores:g} cores would limit nothing",
+                where=f"{self.service} of {running.name}",
+                why=f"it has {cores} at most, from which the limit cannot be told ({_SLACK:.0%} of slack)",
+                do=f"ask for less than {cores / (1 + _SLACK):g} cores",
+            )
         return {"unlimit-cpu": self.service}
 
     @contextmanager

@@ -57,7 +57,7 @@ class DiskFill:
             running.run(self.service, "sh", "-c", fill)
             yield {"filled": path}
         finally:
-            running.run(self.service, "rm", "-f", path)
+            running.remove_file(self.service, path)
 
     def _path(self, running: Running) -> str:
         return f"{running.data_folder(self.service)}/{_FILE}"

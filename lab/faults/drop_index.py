@@ -45,7 +45,7 @@ class DropIndex:
                 database.execute(SQL("DROP INDEX {}").format(quoted(self.index)))
             yield {"dropped": self.index}
         finally:
-            with connected(running, "restore an index") as database:
+            with connected(running, "restore an index", heals=True) as database:
                 _indexes.restore(database, self.index, definition)
 
     def dose(self, running: Running) -> tuple[Dose, ...]:

@@ -52,7 +52,7 @@ class InvalidateIndex:
                 _execute(database, _marking(index, valid=False))
             yield {"invalidated": self.index}
         finally:
-            with connected(running, "restore an index") as database:
+            with connected(running, "restore an index", heals=True) as database:
                 _execute(database, _marking(index, valid=True))
                 _indexes.restore(database, self.index, index.definition)
 

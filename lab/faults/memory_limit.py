@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from lab.faults._service import need_up
+from lab.faults._service import need_up, start_again
 from lab.model.dose import Dose
 from lab.model.stack import Running, ServiceName
 from lab.model.units import Bytes
@@ -43,10 +43,13 @@ class MemoryLimit:
 
     @contextmanager
     def inject(self, running: Running) -> Iterator[Mapping[str, Any]]:
-        """Limit the service, yield the bytes and by what they are bounded."""
+        """Limit the service, yield the bytes and by what they are bounded; start it again where it was killed."""
         need_up(running, self.service)
-        with running.limit_memory(self.service, self.bytes) as done:
-            yield done
+        try:
+            with running.limit_memory(self.service, self.bytes) as done:
+                yield done
+        finally:
+            start_again(running, self.service)
 
     def dose(self, running: Running) -> tuple[Dose, ...]:
         """The limit as the kernel holds it."""

@@ -136,6 +136,10 @@ class Running(Protocol):
     def run(self, service: ServiceName, *command: str) -> str:
         """Run a command to its end where the service runs; its output. Raises EnvironmentFailed."""
 
+    def remove_file(self, service: ServiceName, path: str) -> None:
+        """Give back the room of a file as ``run`` sees it, though the service is down or stands still; nothing
+        where there is none. Raises EnvironmentFailed."""
+
     def data_folder(self, service: ServiceName) -> str:
         """A folder that it may write to, as ``run`` sees it; gone with the arm."""
 

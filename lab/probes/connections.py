@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+import selectors
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ConfigDict
@@ -15,6 +18,7 @@ from lab.probes import _asking
 
 if TYPE_CHECKING:
     from psycopg import Connection
+    from psycopg.pq.abc import PGconn
 
 MOST_KEPT = 16  # connections, of arms that come and go
 PREFLIGHT = 5
@@ -55,16 +59,16 @@ class Connections:
         import psycopg
 
         try:
-            counted = _connection(running.dsn).execute(_COUNTED).fetchone()
+            with _borrowed(running.dsn) as database:
+                told = _answer(database.pgconn)
         except psycopg.Error as error:
-            _forget(running.dsn)  # the next sample finds a server that came back
             raise EnvironmentFailed(
                 what="Postgres did not say how many connections it has",
                 where=f"postgres of {running.name}",
                 why=str(error),
                 do="look at the log of postgres in the run folder",
             ) from error
-        return {"open": float(counted[0]), "active": float(counted[1])} if counted else {}
+        return {"open": told[0], "active": told[1]}
 
     def preflight(self, running: Running) -> str:
         """Open a known number of connections as another role, and read them back at once."""
@@ -84,20 +88,50 @@ class Connections:
         return f"{PREFLIGHT} connections were opened, {counted:.0f} were counted"
 
 
-_kept: dict[str, Connection[Any]] = {}  # by arm, between blocks: connecting costs more than the question
+_kept: dict[str, Connection[Any]] = {}  # by arm, between samples: connecting costs more than the question
+_lock = threading.Lock()
 
 
-def _connection(dsn: str) -> Connection[Any]:
+@contextmanager
+def _borrowed(dsn: str) -> Iterator[Connection[Any]]:
+    """A kept connection, nobody else's meanwhile. One that failed is closed: the next sample makes a new one."""
     import psycopg
 
-    if dsn not in _kept:
-        while len(_kept) >= MOST_KEPT:
-            _forget(next(iter(_kept)))
-        _kept[dsn] = psycopg.connect(dsn, autocommit=True, connect_timeout=TIMEOUT_S)
-    return _kept[dsn]
-
-
-def _forget(dsn: str) -> None:
-    connection = _kept.pop(dsn, None)
-    if connection is not None:
+    with _lock:
+        connection = _kept.pop(dsn, None)
+    connection = connection or psycopg.connect(dsn, autocommit=True, connect_timeout=TIMEOUT_S)
+    try:
+        yield connection
+    except BaseException:
         connection.close()
+        raise
+    with _lock:
+        replaced = _kept.pop(dsn, None)
+        _kept[dsn] = connection
+        oldest = _kept.pop(next(iter(_kept))) if len(_kept) > MOST_KEPT else None
+    for one in filter(None, (replaced, oldest)):
+        one.close()
+
+
+def _answer(line: PGconn) -> tuple[float, float]:
+    """Ask, and wait ``TIMEOUT_S`` at most: a server that stands still keeps its connections and never answers.
+    Raises psycopg.OperationalError."""
+    from psycopg import OperationalError
+    from psycopg.pq import ExecStatus
+
+    line.send_query(_COUNTED.encode())
+    results, ends = [], time.monotonic() + TIMEOUT_S
+    with selectors.DefaultSelector() as readable:
+        readable.register(line.socket, selectors.EVENT_READ)
+        while True:
+            while line.is_busy():
+                if not readable.select(max(0.0, ends - time.monotonic())):
+                    raise OperationalError(f"no answer within {TIMEOUT_S} s")
+                line.consume_input()
+            result = line.get_result()
+            if result is None:
+                break
+            results.append(result)
+    if len(results) != 1 or results[0].status != ExecStatus.TUPLES_OK:
+        raise OperationalError(line.get_error_message() or "an answer without numbers")
+    return float(results[0].get_value(0, 0) or 0), float(results[0].get_value(0, 1) or 0)

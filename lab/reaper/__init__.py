@@ -35,7 +35,7 @@ from typing import IO, Any
 import psutil
 
 from lab.reaper import proxies
-from lab.reaper.processes import children, end_processes
+from lab.reaper.processes import children, end_processes, leader_of, members_of
 
 RESOURCES = "resources.jsonl"
 LOG = "reaper.log"
@@ -153,7 +153,7 @@ def _is_there(resource: Resource) -> bool:
         return _find(resource["process"], resource) is not None
     if "process_group" in resource:
         group = resource["process_group"]
-        return resource.get("boot") == _boot() and any(_group_of(p) == group for p in psutil.process_iter())
+        return resource.get("boot") == _boot() and any(leader_of(p) == group for p in psutil.process_iter())
     if "proxy" in resource:
         return proxies.is_there(resource["url"], resource["proxy"])
     if "label" in resource:
@@ -217,7 +217,7 @@ def _reap_group(resource: Resource, done: Callable[[str], None]) -> None:
     group = resource["process_group"]
     if resource.get("boot") != _boot() or (psutil.pid_exists(group) and _find(group, resource) is None):
         return  # the number belongs to somebody else by now
-    members = [process for process in psutil.process_iter() if _group_of(process) == group]
+    members = members_of(group)
     if members:
         end_processes(members, ask=resource.get("signal"))
         done(f"ended process group {group} ({len(members)} processes)")
@@ -232,13 +232,6 @@ def _find(pid: int, resource: Resource) -> psutil.Process | None:
         same = abs(process.create_time() - float(resource["started"])) <= _CLOCK_S
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
-        return None
-
-
-def _group_of(process: psutil.Process) -> int | None:
-    try:
-        return os.getpgid(process.pid)
-    except OSError:
         return None
 
 
@@ -267,6 +260,10 @@ def _reap_cgroup(resource: Resource, done: Callable[[str], None]) -> None:
     if not group.is_dir():
         return
     members = {int(pid) for pid in (group / "cgroup.procs").read_text().split()}
+    if os.getpid() in members:  # a reaper that was started while the lab tried the group out
+        members.remove(os.getpid())
+        with contextlib.suppress(OSError):
+            (group.parent / "cgroup.procs").write_text(str(os.getpid()))
     end_processes([process for process in psutil.process_iter() if process.pid in members])
     group.rmdir()
     done(f"removed control group {group.name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,19 @@ def children(process: psutil.Process) -> list[psutil.Process]:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+
+
+def leader_of(process: psutil.Process) -> int | None:
+    """The number of its process group, None where it has ended."""
+    try:
+        return os.getpgid(process.pid)
+    except OSError:
+        return None
+
+
+def members_of(group: int) -> list[psutil.Process]:
+    """All processes of a process group, though its leader has ended."""
+    return [process for process in psutil.process_iter() if leader_of(process) == group]
 
 
 def end_processes(

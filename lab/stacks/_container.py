@@ -19,7 +19,6 @@ from lab.stacks._tree import tree
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
 
-_ASKED_S = 5
 _KILLED_S = 20
 _LEAST_S = 0.01
 _BY_SIGKILL = 128 + 9
@@ -66,21 +65,24 @@ class Service:
 
     def start(self) -> None:
         if not self.alive():
+            self._pauses = 0
             with docker_words(f"starting {self.service}"):
                 self._container.start()
-
-    def restart(self) -> None:
-        """Asked to end, then started."""
-        if self.alive():
-            self._count()
-            self._go_on()
-        with docker_words(f"restarting {self.service}"):
-            self._container.restart(timeout=_ASKED_S)
 
     def write(self, path: str, content: bytes) -> None:
         """Put a file into the container, up or down."""
         with docker_words(f"writing a file of {self.service}"):
             self.made.copy_into_container(content, path)
+
+    def remove_file(self, path: str) -> None:
+        """Up, it is removed. Down or paused nothing can run in it: an empty file in its place frees the room too."""
+        with docker_words(f"looking at {self.service}"):
+            self._container.reload()
+            up = self._container.status == "running"
+        if up:
+            self.run(["rm", "-f", path])
+        else:
+            self.write(path, b"")
 
     def end(self, ask: str, grace_s: float) -> str:
         """Ask with a signal, wait, then kill; how it ended."""

@@ -30,6 +30,7 @@ from lab.stacks._shop import app_version, changed, settings
 _INSIDE = {"app": 8000, "postgres": 5432, "redis": 6379, **INSIDE}
 _FOLDERS = {"app": "/tmp", "postgres": PGDATA, "redis": "/data"}
 _SETTINGS_FILE = "/srv/settings.json"
+_SERVER_ASKED_S = 5.0
 
 
 class ContainerArm:
@@ -144,8 +145,10 @@ class ContainerArm:
         return self._services[service].last_lines(lines)
 
     def cpu_seconds(self, service: ServiceName | None = None) -> float:
-        chosen = self._services.values() if service is None else [self._services[service]]
-        return sum(one.cpu_seconds() for one in chosen)
+        """With that of the link where it is asked of the whole arm: no other account has the link's container."""
+        if service is not None:
+            return self._services[service].cpu_seconds()
+        return self._link.cpu_seconds() + sum(one.cpu_seconds() for one in self._services.values())
 
     def memory_mb(self, service: ServiceName) -> float:
         return self._services[service].memory_mb()
@@ -162,8 +165,8 @@ class ContainerArm:
 
     def restart(self, service: ServiceName) -> None:
         """As an administrator does it: asked to end, then started. Redis comes back empty."""
-        self._services[service].restart()
-        self._wait(service)
+        self.end(service, _SERVER_ASKED_S)
+        self.start(service)
 
     def restart_app(
         self, *, code: Mapping[str, str | None] | None = None, settings: Mapping[str, object] | None = None
@@ -203,6 +206,9 @@ class ContainerArm:
 
     def run(self, service: ServiceName, *command: str) -> str:
         return self._services[service].run(command)
+
+    def remove_file(self, service: ServiceName, path: str) -> None:
+        self._services[service].remove_file(path)
 
     def data_folder(self, service: ServiceName) -> str:
         return _FOLDERS[service]

@@ -55,6 +55,10 @@ class ContainerLink:
             here, there = (HOST, self._ports[before(name)]), (HOST, self._ports[name])
             self.points[name] = LinkPoint(api=client.url, proxy=name, listen=here, direct=there)
 
+    def cpu_seconds(self) -> float:
+        """CPU time of its container; 0.0 without one."""
+        return 0.0 if self._service is None else self._service.cpu_seconds()
+
     def stop(self) -> None:
         if self._service is not None:
             self._service.remove()

@@ -34,8 +34,7 @@ class CpuGroup:
             try:
                 folder.mkdir()
                 group._bound(cores)
-                group.take(os.getpid())  # whether processes may be moved in and out again
-                (home / "cgroup.procs").write_text(str(os.getpid()))
+                group._try_out()
                 return group
             except OSError:
                 group.close()
@@ -53,6 +52,12 @@ class CpuGroup:
                 with contextlib.suppress(OSError):
                     (self._folder / name).write_text(str(weight))
 
+    def _try_out(self) -> None:
+        """Whether processes may be moved out and in: with the lab's own, and none of those below it."""
+        _move(os.getpid(), self._home)  # changes nothing; were it refused, there would be no way back
+        _move(os.getpid(), self._folder)
+        self._empty()
+
     def take(self, root: int) -> None:
         """Move a process and all below it in; their children are born there."""
         each([root], lambda pid: _move(pid, self._folder))
@@ -65,11 +70,15 @@ class CpuGroup:
     def close(self) -> None:
         """Move everything back to where the lab is, remove the group."""
         with contextlib.suppress(FileNotFoundError):
-            while pids := (self._folder / "cgroup.procs").read_text().split():
-                for pid in pids:
-                    with contextlib.suppress(ProcessLookupError):
-                        _move(int(pid), self._home)
+            self._empty()
             self._folder.rmdir()
+
+    def _empty(self) -> None:
+        """Move everything back, also what was forked meanwhile."""
+        while pids := (self._folder / "cgroup.procs").read_text().split():
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    _move(int(pid), self._home)
 
 
 def _move(pid: int, group: Path) -> None:

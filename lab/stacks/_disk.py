@@ -86,7 +86,9 @@ def clone(source: Path, target: Path) -> None:
         )
         if copied.returncode:
             full = "No space left" in copied.stderr
-            raise OSError(errno.ENOSPC if full else errno.EIO, copied.stderr.strip().splitlines()[-1])
+            # Killed by a signal it has said nothing.
+            said = copied.stderr.strip() or f"cp ended with {copied.returncode}"
+            raise OSError(errno.ENOSPC if full else errno.EIO, said.splitlines()[-1])
 
 
 def remove(folder: Path) -> None:

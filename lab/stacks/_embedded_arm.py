@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +193,11 @@ class EmbeddedArm:
     def run(self, service: ServiceName, *command: str) -> str:
         return self._servers[service].run(command)
 
+    def remove_file(self, service: ServiceName, path: str) -> None:
+        file = Path(self.data_folder(service), path)
+        with disk_words(file):
+            file.unlink(missing_ok=True)
+
     def data_folder(self, service: ServiceName) -> str:
         return str(self._servers[service].folder)
 
@@ -210,9 +215,10 @@ class EmbeddedArm:
                 self._servers[service].thaw()
 
     def stop(self) -> None:
-        for service, ask in (("app", "SIGTERM"), ("postgres", "SIGQUIT"), ("redis", None)):
-            if service in self._servers:
-                self._servers[service].end(ask, _APP_ASKED_S)
-        self._links.stop()
-        give_back(*self._ports.values())
-        remove(self._folder)
+        with ExitStack() as last_first:  # each of them, though another one raises
+            last_first.callback(remove, self._folder)
+            last_first.callback(give_back, *self._ports.values())
+            last_first.callback(self._links.stop)
+            for service, ask in (("redis", None), ("postgres", "SIGQUIT"), ("app", "SIGTERM")):
+                if service in self._servers:
+                    last_first.callback(self._servers[service].end, ask, _APP_ASKED_S)

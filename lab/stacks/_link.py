@@ -22,6 +22,7 @@ from lab.errors import EnvironmentFailed, LabError
 from lab.link.client import LinkClient
 from lab.model.stack import ArmSpec, LinkPoint, RunContext, ServiceName
 from lab.reaper.processes import end_processes
+from lab.stacks._companion import ending
 from lab.stacks._ports import HOST, PortTaken, is_free
 from lab.stacks._ready import tail, wait_until
 
@@ -116,7 +117,7 @@ class OwnLink:
         if self._process is None:
             return
         if self._alive():
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.NoSuchProcess), ending("the link"):
                 end_processes([psutil.Process(self._process.pid)], ask="SIGTERM", asked_s=_ASKED_S)
         self._process.communicate()
 

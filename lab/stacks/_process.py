@@ -15,7 +15,7 @@ import psutil
 
 from lab.errors import EnvironmentFailed
 from lab.reaper.processes import children, end_processes
-from lab.stacks._companion import COMPANION, refused
+from lab.stacks._companion import COMPANION, end_group, ending, refused
 from lab.stacks._cpu_group import CpuGroup
 from lab.stacks._ready import tail
 from lab.stacks._stop_and_go import StopAndGo
@@ -70,6 +70,8 @@ class Server:
         record = {"process": self._popen.pid}
         self.own(record if self.ask is None else {**record, "signal": self.ask})
         self._pauses = 0
+        if not self._frozen:
+            self._settle()
         self._confine(self._popen.pid)
         if self.stdin is not None and self._popen.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # it died at once; its log says why
@@ -97,7 +99,8 @@ class Server:
         if self.alive():
             self.cpu_seconds()
             first = psutil.Process(self._popen.pid)
-            end_processes([first, *children(first)], ask=ask, asked_s=asked_s)
+            with ending(self.service):
+                end_processes([first, *children(first)], ask=ask, asked_s=asked_s)
         self._popen.wait()
 
     def freeze(self) -> None:
@@ -132,6 +135,7 @@ class Server:
         """By a control group, or where none can be made by stopping it for a part of each 20 ms."""
         self._cpu = CpuGroup.made(cores, self.own) or StopAndGo(cores, self.own)
         try:
+            self._settle()  # before it takes any: what stands still must not be sent on its way
             for root in self._roots():
                 self._cpu.take(root)
             yield {"cores": cores, "by": self._cpu.by}
@@ -176,23 +180,22 @@ class Server:
             start_new_session=True,
             **self._as_the_service(),
         )
+        self._beside.append(popen.pid)
         try:
             self.own({"process_group": popen.pid})
-            self._beside.append(popen.pid)
             self._confine(popen.pid)
             yield
         finally:
             self._beside.remove(popen.pid)
-            members = [psutil.Process(popen.pid)] if popen.poll() is None else []
-            members = [*members, *(child for one in members for child in children(one))]
-            self._cpu_beside_s += sum(cpu_seconds(one.pid) for one in members)
-            end_processes(members)
-            popen.communicate()
+            self._cpu_beside_s += end_group(popen, self.service)
 
     def run(self, command: Sequence[str]) -> str:
-        ran: subprocess.CompletedProcess[str] = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=_RUN_S, **self._as_the_service()
-        )
+        try:
+            ran: subprocess.CompletedProcess[str] = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=_RUN_S, **self._as_the_service()
+            )
+        except (subprocess.TimeoutExpired, OSError) as error:
+            raise refused(self.service, command, str(error)) from error
         if ran.returncode:
             raise refused(self.service, command, ran.stdout + ran.stderr)
         return ran.stdout

@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+import psutil
+
 from lab.stacks._tree import cpu_seconds, go_on, stand, stand_still, tree
 
 _PERIOD_S = 0.02
@@ -62,10 +64,18 @@ def _used_s(roots: set[int]) -> float:
     return sum(cpu_seconds(pid) for root in roots for pid in tree(root))
 
 
-def _cycle(cores: float, roots: set[int], ended: threading.Event) -> None:
-    used, at, debt, demand = _used_s(roots), time.monotonic(), 0.0, 1.0
+def _running(roots: list[psutil.Process]) -> set[int]:
+    """Their numbers. One that has ended is dropped: its number may be somebody else's by now."""
+    for one in [*roots]:
+        if not one.is_running():
+            roots.remove(one)
+    return {one.pid for one in [*roots]}
+
+
+def _cycle(cores: float, roots: list[psutil.Process], ended: threading.Event) -> None:
+    used, at, debt, demand = _used_s(_running(roots)), time.monotonic(), 0.0, 1.0
     while not ended.is_set():
-        known = set(roots)
+        known = _running(roots)
         go_for = min(_PERIOD_S, max(0.0, cores * _PERIOD_S - debt) / demand)
         began = time.monotonic()
         if go_for > 0:
@@ -85,11 +95,12 @@ def _cycle(cores: float, roots: set[int], ended: threading.Event) -> None:
 def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    roots, ended = set[int](), threading.Event()
+    roots, ended = list[psutil.Process](), threading.Event()
 
     def listen() -> None:
         for line in sys.stdin:
-            roots.add(int(line))
+            with contextlib.suppress(psutil.NoSuchProcess):
+                roots.append(psutil.Process(int(line)))
         ended.set()
 
     threading.Thread(target=listen, daemon=True).start()
@@ -97,7 +108,7 @@ def main() -> int:
     try:
         _cycle(float(sys.argv[1]), roots, ended)
     finally:
-        go_on(roots)
+        go_on(_running(roots))
     return 0
 
 

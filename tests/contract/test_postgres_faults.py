@@ -12,6 +12,7 @@ from arm_at_work import ask, sql
 from pydantic import TypeAdapter, ValidationError
 
 from lab.errors import EnvironmentFailed
+from lab.faults import _postgres
 from lab.faults._sessions import Sessions, app_user, name_of, until
 from lab.faults.bloat import Bloat
 from lab.faults.deadlock_pair import DeadlockPair
@@ -185,6 +186,22 @@ def test_a_target_that_is_not_there_is_an_error(fault: Fault, words: str, arm: R
 def test_wrong_attributes_are_told(kind: type[Any], values: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
+
+
+def test_a_table_that_cannot_be_rewritten_gets_its_settings_back(
+    arm: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = state(arm)
+    with ExitStack() as reading:
+        with pytest.raises(EnvironmentFailed, match="could not rewrite"), EXAMPLES[Bloat].inject(arm):
+            reader = reading.enter_context(psycopg.connect(arm.dsn))
+            reader.execute("SELECT FROM reviews LIMIT 1")  # keeps it from being rewritten, not from being set
+            monkeypatch.setattr(_postgres, "_HEALS_WAIT_S", 0.2)
+        options = "SELECT relname, reloptions FROM pg_class WHERE relname = 'reviews'"
+        assert sql(arm, options) == [("reviews", None)]
+    sql(arm, "VACUUM (FULL) reviews")
+    sql(arm, "VACUUM (FREEZE) reviews")
+    assert state(arm) == before
 
 
 def plan(arm: Running, query: str) -> str:

@@ -17,6 +17,7 @@ from lab import catalog
 from lab.errors import EnvironmentFailed
 from lab.faults.expire_key import ExpireKey
 from lab.faults.kill import Kill
+from lab.faults.pause import Pause
 from lab.model.load import SAMPLE, BlockLoad
 from lab.model.scenario import Measure
 from lab.model.stack import Running
@@ -133,6 +134,17 @@ def test_connections_are_those_of_the_app_and_what_they_do(arm: Running) -> None
             busy.join()
         assert own.execute("SELECT 1").fetchone() == (1,)
     assert during["open"] == before["open"] + 1
+
+
+def test_connections_of_a_server_that_stands_still_are_no_sample(arm: Running) -> None:
+    Connections().sample(arm)
+    with (
+        Pause(service="postgres").inject(arm),
+        pytest.raises(EnvironmentFailed, match="how many connections") as caught,
+    ):
+        Connections().sample(arm)
+    assert "no answer within 2 s" in caught.value.why
+    assert Connections().sample(arm)["open"] >= 0
 
 
 def test_a_block_of_gauges_under_load(arm: Running) -> None:

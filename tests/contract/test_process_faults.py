@@ -194,7 +194,48 @@ def test_no_room_on_the_disk_is_refused(arm: Running, monkeypatch: pytest.Monkey
         DiskFill(service="redis", bytes="100MB").undo(arm)
 
 
+@pytest.mark.parametrize(("total_kb", "free_kb"), [(2_000_000, 1_000_000), (20_000_000, 2_500_000)])
+def test_memory_that_others_need_is_refused(
+    total_kb: int, free_kb: int, arm: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = f"MemTotal: {total_kb} kB\nMemFree: 1 kB\nMemAvailable: {free_kb} kB\n"
+    monkeypatch.setattr(arm, "run", lambda _service, *_command: told)
+    MemoryStress(service="redis", bytes="500MB").undo(arm)
+    too_much = MemoryStress(service="redis", bytes="600MB")
+    for act in (too_much.undo, lambda arm: too_much.inject(arm).__enter__()):
+        with pytest.raises(EnvironmentFailed, match="will not hold 600 MB"):
+            act(arm)
+
+
+def test_a_limit_as_wide_as_the_machine_is_refused(arm: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arm, "run", lambda _service, *_command: "2\n")
+    CpuLimit(service="redis", cores=1.5).undo(arm)
+    with pytest.raises(EnvironmentFailed, match=r"1\.6 cores would limit nothing"):
+        CpuLimit(service="redis", cores=1.6).undo(arm)
+
+
+@pytest.mark.parametrize("fault", [MemoryLimit(service="redis"), MemoryStress(service="redis", bytes="20MB")])
+def test_a_service_that_a_lack_of_memory_killed_is_started_again(fault: Any, arm: Running) -> None:
+    with fault.inject(arm):
+        arm.kill("redis")
+    assert arm.alive("redis") and answers(arm, "redis", 2)
+
+
+@pytest.mark.parametrize("hinder", ["pause", "kill"])
+def test_the_disk_is_given_back_where_the_service_cannot_do_it(hinder: str, arm: Running) -> None:
+    fault = DiskFill(service="redis", bytes="20MB")
+    with fault.inject(arm):
+        getattr(arm, hinder)("redis")
+    if hinder == "pause":
+        arm.resume("redis")
+    else:
+        arm.start("redis")
+    assert [dose.delivered for dose in fault.dose(arm)] == [0, 0]
+
+
 def test_a_command_that_fails_is_told(arm: Running) -> None:
     with pytest.raises(EnvironmentFailed, match="ls failed") as caught:
         arm.run("redis", "ls", "/no/such/folder")
     assert "No such file" in caught.value.why
+    with pytest.raises(EnvironmentFailed):
+        arm.run("redis", "no-such-program")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
 from lab.errors import EnvironmentFailed
 from lab.model.stack import ArmSpec, RunContext
 from lab.reaper import Reaper
+from lab.reaper.processes import end_processes
+from lab.stacks import _process
 from lab.stacks._binaries import postgres_bin, redis_binary
 from lab.stacks._disk import clone, disk_words, locked
 from lab.stacks._postgres import SETTINGS
@@ -118,6 +122,32 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
         clone(source, Path("/dev/full"))
     with pytest.raises(EnvironmentFailed, match="the disk is full"), disk_words(tmp_path):
         Path("/dev/full").write_text("row\n")
+
+
+def test_a_copy_that_was_killed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cp").write_text("#!/bin/sh\nkill -9 $$\n")
+    (tmp_path / "cp").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(EnvironmentFailed, match="cp ended with -9"):
+        clone(tmp_path / "cp", tmp_path / "copy")
+
+
+def test_an_arm_ends_whatever_of_it_does_not(run: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = Embedded()
+    stack.prepare(run)
+    arm = stack.start(ArmSpec(name="one"), run)
+    app, *others = (arm.pids(service)[0] for service in ("app", "postgres", "redis"))
+
+    def stuck(tree: Sequence[psutil.Process], *, ask: str | None, asked_s: float) -> None:
+        end_processes(tree, ask=ask, asked_s=asked_s)
+        if tree[0].pid == app:
+            raise TimeoutError("still there after SIGKILL")
+
+    monkeypatch.setattr(_process, "end_processes", stuck)
+    with pytest.raises(EnvironmentFailed, match="app did not end"):
+        arm.stop()
+    assert not any(map(psutil.pid_exists, others))
+    assert [entry.name for entry in run.scratch.iterdir() if entry.name != "programs"] == []
 
 
 def test_a_server_that_does_not_start_is_quoted(run: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
