@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from lab.errors import LabError
 from lab.faults._load import AskedOtherwise
 from lab.model.dose import Dose
-from lab.model.load import BlockLoad, BlockOrder, Hot
 from lab.model.scenario import Request
 from lab.model.units import Share
+
+if TYPE_CHECKING:
+    from lab.model.load import BlockLoad, BlockOrder
 
 _SLACK = 4.0  # standard deviations of a share of so many draws
 
@@ -52,6 +54,8 @@ class HotKey(AskedOtherwise):
                 why="a fault that cannot be measured is none",
                 do=f"write observe: {{key: {self.placeholder}}}, or heat {found.observe.key}",
             )
+        from lab.model.load import Hot  # with numpy, which whoever only lists the kinds need not wait for
+
         seen = replace(found, observe=replace(found.observe, key=self.placeholder))
         hot = Hot(request=self.request, placeholder=self.placeholder, value=self.value, share=self.share)
         return replace(
@@ -70,7 +74,7 @@ class HotKey(AskedOtherwise):
                 what=f"requests for {self.placeholder} {self.value}",
                 unit="%",
                 asked=100 * self.share,
-                delivered=100 * float(np.mean(keys == self.value)) if keys.size else None,
+                delivered=100 * float((keys == self.value).mean()) if keys.size else None,
                 slack=100 * slack,
                 counts="at-least",
             ),

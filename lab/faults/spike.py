@@ -6,17 +6,19 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from lab.errors import LabError
 from lab.faults._load import AskedOtherwise
 from lab.model.dose import Dose
-from lab.model.load import BlockLoad, BlockOrder
 from lab.model.scenario import Stage, mean_rate
 from lab.model.units import Seconds
+
+if TYPE_CHECKING:
+    from lab.model.load import BlockLoad, BlockOrder
 
 _SLACK = 4.0  # standard deviations of a count of Poisson arrivals
 
@@ -73,7 +75,7 @@ class Spike(AskedOtherwise):
         due_s = (load.samples["due_ns"] - order.start_ns) / 1e9
         sent = (due_s >= self.start) & (due_s < ends) & (load.samples["sent_ns"] > 0)
         slack = (_SLACK * math.sqrt(asked * length) + 1) / length
-        rate = np.count_nonzero(sent) / length
+        rate = float(sent.sum()) / length
         return (Dose(what="requests in the spike", unit="/s", asked=asked, delivered=rate, slack=slack),)
 
 

@@ -65,7 +65,7 @@ def test_kinds_carry_dashes_and_no_private_module() -> None:
     assert {"connections", "memory"} == set(known.gauges)
     assert not [kind for kind in (*known.faults, *known.fixes, *known.probes) if kind.startswith("-")]
     assert "explain" in known.evidence
-    assert known.events == {"expiry"}
+    assert {"expiry", "flush", "restart"} <= known.events
 
 
 class _Point:

@@ -117,6 +117,9 @@ class FakeStack:
     kind = "embedded"
     offers = frozenset({"postgres", "redis", "app", "code", "sql"})
 
+    def lacks(self, capability: str) -> str:
+        return ""
+
 
 @pytest.mark.parametrize("control", ["placebo", "perfect"])
 def test_the_command_that_repeats_a_control_names_it(control: Control) -> None:
