@@ -78,7 +78,11 @@ def clone(source: Path, target: Path) -> None:
             shutil.copytree(source, target, symlinks=True)
             return
         copied = subprocess.run(
-            ["cp", "-a", "--reflink=auto", str(source), str(target)],
+            ["cp", "-a", "--reflink=auto", str(source.absolute()), str(target.absolute())],
+            # It stands in the run's own folder, in a session of its own: should the lab die meanwhile, whoever
+            # removes the folder finds it there, and ends it first.
+            cwd=target.parent,
+            start_new_session=True,
             capture_output=True,
             text=True,
             check=False,
