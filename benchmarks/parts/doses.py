@@ -12,6 +12,7 @@ from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
 from pydantic import TypeAdapter
+from redis import Redis
 
 from lab import catalog
 from lab.errors import LabError
@@ -123,11 +124,14 @@ def _asked(fault: Any, running: Running, load: Open, folder: Path, n: int) -> tu
 
 
 def warm(running: Running) -> None:
-    """Some pages, so that the app holds connections and Redis keys. The first after a fault may still fail."""
+    """Some pages, so that the app holds connections and Redis keys, and 8 MB more of these. The first page after
+    a fault may still fail."""
     opener = build_opener(ProxyHandler({}))
     for path in ("/products/top", *(f"/products/{n}" for n in range(1, 40))):
         with contextlib.suppress(OSError), opener.open(running.url + path, timeout=5) as answer:
             answer.read()
+    with Redis.from_url(running.redis_url, socket_timeout=5) as client:
+        client.mset({f"filler:{n}": "x" * 20_000 for n in range(400)})
 
 
 @contextlib.contextmanager
