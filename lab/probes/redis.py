@@ -16,8 +16,6 @@ _UPKEEP = frozenset({"auth", "client", "command", "config", "hello", "info", "pi
 
 PREFLIGHT = 50
 
-PREFLIGHT = 50
-
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Redis:

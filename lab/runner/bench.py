@@ -134,17 +134,7 @@ class Bench:
             gauges=self.gauges.values(taken, load),
         )
         one.freeze()
-        outcome = Outcome(
-            n=order.n,
-            start_ns=order.start_ns,
-            length_s=length_s,
-            reading=reading,
-            reasons=tuple(said for _, said in broken),
-            rules=tuple(rule for rule, _ in broken),
-            void=fatal(load.checks),
-            spin_ms=spin_ms,
-            others=others,
-        )
+        outcome = _outcome(order, reading, broken, spin_ms=spin_ms, others=others)
         if shapes and not (outcome.void or outcome.reasons):
             self.shaping.prove(order, load, one)
         return _unless_lost(one, outcome)
@@ -227,6 +217,27 @@ class Bench:
         """
         self.run(one, PRIME_S, 0.0, faulty=False, rate=PRIME_RATE)
         return self.run(one, self.plan.block.warm_up_s, 0.0, faulty=False).reading.load
+
+
+def _outcome(
+    order: BlockOrder,
+    reading: Reading,
+    broken: tuple[tuple[Disturbance, str], ...],
+    *,
+    spin_ms: float,
+    others: float,
+) -> Outcome:
+    return Outcome(
+        n=order.n,
+        start_ns=order.start_ns,
+        length_s=order.length_s,
+        reading=reading,
+        reasons=tuple(said for _, said in broken),
+        rules=tuple(rule for rule, _ in broken),
+        void=fatal(reading.load.checks),
+        spin_ms=spin_ms,
+        others=others,
+    )
 
 
 def _unless_lost(one: LiveArm, outcome: Outcome) -> Outcome:

@@ -159,20 +159,8 @@ def _perform(
         resources.callback(heartbeat.close)
         quiet = Quiet()
         resources.callback(quiet.close)
-        measures = (*request.scenario.symptoms, *request.scenario.guardrails)
-        bench = Bench(
-            plan=request.plan,
-            scenario=request.scenario,
-            folder=folder,
-            load=load,
-            heartbeat=heartbeat,
-            clock=MonotonicClock(),
-            probes=counter_probes(measures, request.kinds),
-            gauges=gauges_of(measures, request.kinds),
-            quiet=quiet,
-            guards=Guards(request.scenario.stop, scratch, MonotonicClock()),
-            neighbours=Neighbours(),
-        )
+        guards = Guards(request.scenario.stop, scratch, MonotonicClock())
+        bench = _bench(request, folder, load, heartbeat, quiet, guards)
         experiment = Experiment(
             plan=request.plan,
             scenario=request.scenario,
@@ -188,6 +176,25 @@ def _perform(
         progress.planned(request.plan)
         experiment.run()
         progress.phase("stopping")
+
+
+def _bench(
+    request: Request, folder: RunFolder, load: Open, heartbeat: Heartbeat, quiet: Quiet, guards: Guards
+) -> Bench:
+    measures = (*request.scenario.symptoms, *request.scenario.guardrails)
+    return Bench(
+        plan=request.plan,
+        scenario=request.scenario,
+        folder=folder,
+        load=load,
+        heartbeat=heartbeat,
+        clock=MonotonicClock(),
+        probes=counter_probes(measures, request.kinds),
+        gauges=gauges_of(measures, request.kinds),
+        quiet=quiet,
+        guards=guards,
+        neighbours=Neighbours(),
+    )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from lab.cli.by_hand.keeper import State, kept, living
+from lab.cli.by_hand.keeper import STATE, State, kept, living
 from lab.cli.stacks import choose_stack
 from lab.errors import EnvironmentFailed, LabError
 from lab.model.stack import ArmSpec
@@ -127,7 +127,7 @@ def stop(out: Path) -> None:
     """Heal and end what ``lab up`` started; fine where nothing is up."""
     state = living(out)
     if state is None:
-        (out / "up.json").unlink(missing_ok=True)
+        (out / STATE).unlink(missing_ok=True)
         sys.stdout.write("nothing is up\n")
         return
     try:

@@ -13,10 +13,10 @@ from lab.driver.words import ORDERS
 from lab.errors import LabError
 from lab.loads.open import Open
 from lab.model.load import BlockOrder
+from lab.runner.bench import DRAIN_SLACK_S
 from lab.runner.keeper.figures import Figures, Piece
 from lab.runner.validity import connections_for, peak_rate
 
-DRAIN_SLACK_S = 10.0
 STOP_WITHIN_S = 30.0
 
 
