@@ -19,6 +19,7 @@ GAP_S = 0.25
 TAIL_GAP_S = 0.1
 MOST_ARMS = 6
 OWN = frozenset({"load"})  # what the lab does itself, whatever the stack
+PROBLEM = "problem"  # the variant of a problem module that has the problem
 STRICT_TAIL = 44  # clean blocks that leave room for fewer than 10 % bad ones, with 99 % certainty
 
 CLAIMS: dict[Control, tuple[State, ...]] = {
@@ -136,7 +137,7 @@ def make_plan(scenario: Scenario, choice: Choice, measures: Sequence[MeasureSpec
         scenario_sha256=sha,
         seed=choice.seed,
         stack=choice.stack,
-        has_healthy=scenario.healthy != "limit",
+        has_healthy=scenario.healthy.by != "limit",
         design=_design(scenario, choice),
         measures=tuple(measures),
         arms=tuple(arms),
@@ -164,7 +165,7 @@ def _groups(scenario: Scenario, choice: Choice) -> list[list[str]]:
 
 
 def _common_roles(scenario: Scenario, choice: Choice) -> list[str]:
-    roles = ["healthy"] if scenario.healthy != "limit" else []
+    roles = ["healthy"] if scenario.healthy.by != "limit" else []
     beside = choice.control and choice.control_as_fix != "placebo"  # which is the placebo arm itself
     return [*roles, "problem", *(["placebo"] if beside else [])]
 
@@ -173,21 +174,37 @@ def _arms(scenario: Scenario, choice: Choice, group: int, fixes: Sequence[str]) 
     suffix = "" if group == 1 else f".{group}"
     processes = next((scenario.fixes[f].processes for f in fixes), None) or scenario.stack.processes
     common = [
-        Arm(name=role + suffix, role=role, group=group, faulty=role != "healthy", processes=processes)  # type: ignore[arg-type]
+        Arm(
+            name=role + suffix,
+            role=role,  # type: ignore[arg-type]
+            group=group,
+            faulty=role != "healthy",
+            code=_code(scenario, well=role == "healthy"),
+            processes=processes,
+        )
         for role in _common_roles(scenario, choice)
     ]
     if choice.control_as_fix is not None:
-        return [*common, _control_arm(choice.control_as_fix, group, processes)]
+        return [*common, _control_arm(scenario, choice.control_as_fix, group, processes)]
     return common + [_fix_arm(scenario, name, group, processes) for name in fixes]
 
 
-def _control_arm(control: Control, group: int, processes: int) -> Arm:
-    name = control_fix(control)
-    return Arm(name=name, role="fix", group=group, fix=name, faulty=control == "placebo", processes=processes)
+def _code(scenario: Scenario, *, well: bool) -> dict[str, str]:
+    """The variants of an arm without a fix. Of several modules that could balance, one has to be named."""
+    if well and scenario.healthy.by == "code":
+        return {problem_module(scenario): scenario.healthy.code}
+    return {problem_module(scenario): PROBLEM} if scenario.stack.instances > 1 else {}
+
+
+def _control_arm(scenario: Scenario, control: Control, group: int, processes: int) -> Arm:
+    name, faulty = control_fix(control), control == "placebo"
+    code = _code(scenario, well=not faulty)
+    return Arm(name=name, role="fix", group=group, fix=name, faulty=faulty, code=code, processes=processes)
 
 
 def _fix_arm(scenario: Scenario, name: str, group: int, processes: int) -> Arm:
-    spec = scenario.fixes[name].params.prepare(ArmSpec(name=name), problem_module(scenario))
+    bare = ArmSpec(name=name, code=_code(scenario, well=False))
+    spec = scenario.fixes[name].params.prepare(bare, problem_module(scenario))
     return Arm(name=name, role="fix", group=group, fix=name, code=spec.code, processes=processes)
 
 

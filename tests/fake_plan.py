@@ -18,6 +18,7 @@ from lab.model.scenario import (
     EvidenceUse,
     FaultUse,
     FixUse,
+    Healthy,
     Load,
     Measure,
     Prose,
@@ -76,7 +77,7 @@ def scenario() -> Scenario:
             cause="Nothing tells the second request that the first is already computing what both need.",
         ),
         stack=StackNeeds(),
-        healthy="fault-off",
+        healthy=Healthy(),
         load=Load(rate="100/s", requests=(Request(name="ranking", get="/products/top"),), block="600ms"),
         faults=(FaultUse(kind="expire-key", params=None, when="each-block", event_window="500ms"),),
         symptoms=(

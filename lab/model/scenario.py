@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from typing import Any, Literal
 
 from pydantic import ConfigDict
@@ -27,11 +28,23 @@ State = Literal[
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class StackNeeds:
-    """Which app and servers every arm of the run consists of."""
+    """Which app and servers every arm of the run consists of.
+
+    ``instances`` above 1 stand behind a balancer; each has so many ``processes``. ``settings`` are the app's own.
+    """
 
     app: str = "sample_app"
     services: tuple[Service, ...] = ("postgres", "redis")
     processes: int = 1
+    instances: int = 1
+    settings: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Whatever runs in an arm, that which is asked first."""
+        if self.instances == 1:
+            return ("app", *self.services)
+        return ("balancer", *(f"app-{n}" for n in range(1, self.instances + 1)), *self.services)
 
 
 Arrivals = Literal["poisson", "constant"]
@@ -129,11 +142,17 @@ class Measure:
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class FixUse:
-    """A fix kind with its parameters, and what the scenario says of it."""
+    """A fix kind with its parameters, and what the scenario says of it.
+
+    What it does to a running arm, it does ``once``, before the first block, or in ``each-block``, ``at`` so
+    many seconds from its start.
+    """
 
     kind: str
     params: Any  # an instance of the fix's own dataclass
     documented: bool
+    when: Literal["once", "each-block"] = "once"
+    at: Seconds = 0.05
     why: str
     costs: str = ""
     expect: tuple[State, ...] = ("resolved",)
@@ -184,6 +203,20 @@ class Prose:
     cause: str
 
 
+Wellness = Literal["fault-off", "limit", "code", "load"]
+"""How the arm without the problem comes to be: without the faults; not at all (the limits alone decide); with
+another variant of the code; or asked other requests."""
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Healthy:
+    """The arm without the problem. ``code`` is its variant, ``requests`` what it is asked, where ``by`` says so."""
+
+    by: Wellness = "fault-off"
+    code: str = ""
+    requests: tuple[Request, ...] = ()
+
+
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Scenario:
     """One documented problem with its fault, load, symptoms and fixes."""
@@ -193,7 +226,7 @@ class Scenario:
     path: str
     prose: Prose
     stack: StackNeeds
-    healthy: Literal["fault-off", "limit"]
+    healthy: Healthy = Healthy()
     load: Load
     faults: tuple[FaultUse, ...]
     symptoms: tuple[Measure, ...]
@@ -219,6 +252,7 @@ __all__ = [
     "Expect",
     "FaultUse",
     "FixUse",
+    "Healthy",
     "Load",
     "Measure",
     "Observe",
@@ -232,6 +266,7 @@ __all__ = [
     "State",
     "Stop",
     "Values",
+    "Wellness",
     "WrittenStage",
     "mean_rate",
 ]

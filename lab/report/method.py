@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from lab.model.report import Generator, Report
 from lab.model.run import BlockPlan
@@ -106,11 +108,23 @@ def _once(alpha: float) -> str:
 def happenings(report: Report) -> tuple[Fact, ...]:
     """What was done to the arms while the load went on: how long a fix took, when something recovered."""
     said = {"fix-applied": "the fix took", "recovered": "recovered after"}
-    found = [(event, event.data.get("seconds")) for event in report.events if event.kind in said]
+    found: dict[tuple[str, str], list[float]] = {}
+    for event in report.events:
+        seconds = event.data.get("seconds")
+        if event.kind in said and isinstance(seconds, int | float):
+            found.setdefault((event.arm, event.kind), []).append(seconds)
     return tuple(
-        Fact(event.arm, f"{said[event.kind]} {numbers.milliseconds(seconds * 1e3)}")
-        for event, seconds in found
-        if isinstance(seconds, int | float) and seconds >= _WORTH_SAYING_S
+        Fact(arm, f"{said[kind]} {_typically(seconds)}")
+        for (arm, kind), seconds in found.items()
+        if max(seconds) >= _WORTH_SAYING_S
+    )
+
+
+def _typically(seconds: Sequence[float]) -> str:
+    """The time of what happened once, or the median and the longest of what happened again and again."""
+    middle, longest = (numbers.milliseconds(of(seconds) * 1e3) for of in (median, max))
+    return (
+        middle if len(seconds) == 1 else f"{middle} in the median of {len(seconds)} times, {longest} at most"
     )
 
 

@@ -70,7 +70,9 @@ def _spec(scenario: Scenario, arm: Arm) -> ArmSpec:
         app=scenario.stack.app,
         services=scenario.stack.services,
         processes=arm.processes,
+        instances=scenario.stack.instances,
         code=arm.code,
+        environment={name: str(value) for name, value in scenario.stack.settings.items()},
         links=linked_services(scenario),  # the same in every arm, the healthy one too: a link takes its time
     )
 

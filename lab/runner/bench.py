@@ -12,8 +12,9 @@ from lab.errors import EnvironmentFailed
 from lab.heartbeat import Cpu, Heartbeat, steal_share
 from lab.model.load import BlockLoad, BlockOrder, Load
 from lab.model.run import Disturbance, Plan
-from lab.model.scenario import Scenario
+from lab.model.scenario import Request, Scenario
 from lab.model.stack import CounterProbe
+from lab.runner.actions import Actions
 from lab.runner.arms import LiveArm
 from lab.runner.block_faults import BlockFaults
 from lab.runner.clock import Clock
@@ -73,6 +74,7 @@ class Bench:
     guards: Guards | None = None
     neighbours: Neighbours | None = None
     shaping: Shaping = field(init=False)
+    actions: Actions = field(init=False)
     gauges: Gauges = field(default_factory=Gauges)
     healthy_p50_s: float = 0.0
     ended_ns: int = 0
@@ -82,6 +84,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.shaping = Shaping(of_the_load(self.scenario), self.folder)
+        self.actions = Actions(self.plan, self.scenario, self.folder, self.clock)
 
     def run(
         self,
@@ -130,7 +133,7 @@ class Bench:
             events=dict(faults.events),
             end_ns=order.end_ns,
             moments=tuple(faults.moments),
-            requests=self.scenario.load.requests,
+            requests=order.requests,
             gauges=self.gauges.values(taken, load),
         )
         one.freeze()
@@ -155,13 +158,19 @@ class Bench:
         if recurring:
             with faults.recurring(one):
                 yield
-        elif one.arm.faulty if faulty is None else faulty:
-            with faults.at_their_moments(one, start_ns):
-                yield
-        else:
-            if one.arm.spared and faulty is None:
+            return
+        planned = faulty is None
+        if not (one.arm.faulty if planned else faulty):
+            if one.arm.spared and planned:
                 faults.kept_away(start_ns)
+            faults.uses = ()
+        with faults.at_their_moments(one, start_ns, self.actions.in_block(one) if planned else ()):
             yield
+
+    def _requests(self, one: LiveArm) -> tuple[Request, ...]:
+        """What an arm is asked; without the problem, what is asked when all is well."""
+        asked = self.scenario.load.requests
+        return asked if one.arm.faulty else self.scenario.healthy.requests or asked
 
     def _finished(self, one: LiveArm, length_s: float) -> BlockLoad:
         load = self.load.finish(self.plan.block.timeout_s + DRAIN_SLACK_S)
@@ -202,7 +211,7 @@ class Bench:
             arrivals=block.arrivals,
             seed=block.arrivals_seed,
             timeout_s=block.timeout_s,
-            requests=self.scenario.load.requests,
+            requests=self._requests(one),
             samples=self.folder.samples_path(self.blocks).resolve(),
             locustfile=None if block.locustfile is None else Path(block.locustfile).resolve(),
             user_classes=block.user_classes,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 from lab.model.scenario import FaultUse
 from lab.runner.arms import LiveArm
@@ -15,6 +16,14 @@ from lab.runner.faults import fault_on
 from lab.store import RunFolder
 
 RECUR_FIRST_S, RECUR_S = 0.3, 1.2  # seconds; long enough apart for one event to be over before the next
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something else that is done in a block, ``at`` seconds from its start."""
+
+    at: float
+    do: Callable[[], None]
 
 
 @dataclass
@@ -28,25 +37,43 @@ class BlockFaults:
     moments: list[int] = field(default_factory=list)
 
     @contextmanager
-    def at_their_moments(self, one: LiveArm, start_ns: int) -> Iterator[None]:
-        """Waits for each moment and does the fault; all are undone at the end."""
+    def at_their_moments(self, one: LiveArm, start_ns: int, acts: Sequence[Act] = ()) -> Iterator[None]:
+        """Waits for each moment and does the fault, or what is done beside it; all faults are undone at the end.
+
+        One after the other: what is done against a fault comes after it, and what takes long delays the rest.
+        """
         with ExitStack() as faults:
-            for use in sorted(self.uses, key=_offset):
-                self.clock.sleep_until(start_ns + int(use.at * 1e9))
-                self.moments.append(self.clock.now_ns())
-                faults.enter_context(fault_on(use, one, self.folder))
-                self._count(use)
+            steps = [Act(use.at, partial(self._strike, use, one, faults)) for use in self.uses]
+            for step in sorted([*steps, *acts], key=_moment):  # of one moment, the fault first
+                self.clock.sleep_until(start_ns + int(step.at * 1e9))
+                step.do()
             yield
+
+    def _strike(self, use: FaultUse, one: LiveArm, faults: ExitStack) -> None:
+        self.moments.append(self.clock.now_ns())
+        faults.enter_context(fault_on(use, one, self.folder))
+        self._count(use)
 
     def kept_away(self, start_ns: int) -> None:
         """What is measured for each fault is measured here for each fault that was kept away."""
-        for use in sorted(self.uses, key=_offset):
+        for use in sorted(self.uses, key=_moment):
             self.moments.append(start_ns + int(use.at * 1e9))
             self._count(use)
 
     @contextmanager
     def recurring(self, one: LiveArm) -> Iterator[None]:
-        """Again and again, once in their event window, from a thread of their own."""
+        """Those that last are on all the time; those that pass come again and again, from a thread of their own."""
+        passing = [use for use in self.uses if use.params.event is not None]
+        with ExitStack() as lasting:
+            for use in self.uses:
+                if use not in passing:
+                    lasting.enter_context(fault_on(use, one, self.folder))
+            with self._again_and_again(passing, one) if passing else nullcontext():
+                yield
+
+    @contextmanager
+    def _again_and_again(self, passing: Sequence[FaultUse], one: LiveArm) -> Iterator[None]:
+        """Once in their event window."""
         over, failed = threading.Event(), list[Exception]()
 
         def recur() -> None:
@@ -54,21 +81,19 @@ class BlockFaults:
             try:
                 while not over.wait(pause_s):
                     pause_s = RECUR_S
-                    for use in self.uses:
+                    for use in passing:
                         with fault_on(use, one, self.folder):
                             pass
             except Exception as error:  # noqa: BLE001 - told by the thread that waits for this one
                 failed.append(error)
 
         thread = threading.Thread(target=recur, name="recurring faults", daemon=True)
-        if self.uses:
-            thread.start()
+        thread.start()
         try:
             yield
         finally:
             over.set()
-            if self.uses:
-                thread.join()
+            thread.join()
         if failed:
             raise failed[0]
 
@@ -77,5 +102,5 @@ class BlockFaults:
             self.events[use.params.event] += 1
 
 
-def _offset(use: FaultUse) -> float:
-    return use.at
+def _moment(step: FaultUse | Act) -> float:
+    return step.at

@@ -58,7 +58,7 @@ class Experiment:
             self.progress.phase(f"starting {len(arms)} arms: {', '.join(group.arms)}")
             with arms_up(self.stack, self.scenario, arms, self.context, self.folder) as live:
                 self.versions.update(next(iter(live.values())).running.versions)
-                stages.before_blocks(group, live)
+                stages.before_blocks(live)
                 self._looks(group, live)
                 stages.after_blocks(live)
             self.bench.quiet.close()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.errors import EnvironmentFailed
-from lab.model.run import Group, Plan
+from lab.model.run import Plan
 from lab.model.scenario import Closing, Scenario
 from lab.model.stack import CounterProbe, Evidence, GaugeProbe
 from lab.runner.arms import LiveArm, watch_idle
@@ -30,7 +30,7 @@ class Stages:
     bench: Bench
     progress: Progress
 
-    def before_blocks(self, group: Group, live: dict[str, LiveArm]) -> None:
+    def before_blocks(self, live: dict[str, LiveArm]) -> None:
         """Warm up, check the counters, switch standing faults on, apply fixes and take evidence."""
         self._settle(live)
         self._preflight(next(iter(live.values())))
@@ -38,7 +38,7 @@ class Stages:
         self._break(faulty)
         self.progress.phase("applying fixes and taking evidence under load")
         for one in faulty:
-            self._mend(group, one)
+            self._mend(one)
         self._watch_idle(live)  # with the faults on: some keep an arm busy although nobody asks it anything
 
     def after_blocks(self, live: dict[str, LiveArm]) -> None:
@@ -95,17 +95,13 @@ class Stages:
                 prove(use, one, self.folder)
             try_out(of_the_stack(self.scenario, "each-block"), one, self.folder)
 
-    def _mend(self, group: Group, one: LiveArm) -> None:
+    def _mend(self, one: LiveArm) -> None:
         """A stretch of load in which an arm gets its fix, or the side effects of the fixes without their
         content, and in which evidence is taken."""
         shows = bool(self.scenario.evidence) and one.arm.role in ("problem", "fix")
 
         def act(_start_ns: int) -> None:
-            fix = one.arm.fix
-            if fix is not None and fix in self.scenario.fixes:
-                self._apply(one, fix)
-            else:
-                self._apply_placebos(group, one)
+            self.bench.actions.before_blocks(one)
             if shows:
                 self._take_evidence(one)
 
@@ -115,19 +111,6 @@ class Stages:
     def _long_enough(self, length_s: float) -> float:
         """For what faults of the load change in a block: a spike is not in one that is over before it."""
         return max(length_s, self.plan.block.length_s) if self.bench.shaping.uses else length_s
-
-    def _apply(self, one: LiveArm, fix: str) -> None:
-        began = self.bench.clock.now_ns()
-        self.scenario.fixes[fix].params.apply(one.running)
-        seconds = (self.bench.clock.now_ns() - began) / 1e9
-        self.folder.event("fix-applied", one.name, fix, {"seconds": seconds})
-
-    def _apply_placebos(self, group: Group, one: LiveArm) -> None:
-        """The side effects of the group's fixes, or of those in whose place a control is judged."""
-        for plan in self.plan.fixes:
-            if plan.group == group.n:
-                for fix in plan.stands_for or (plan.name,):
-                    self.scenario.fixes[fix].params.placebo(one.running)
 
     def _take_evidence(self, one: LiveArm) -> None:
         for use in self.scenario.evidence:

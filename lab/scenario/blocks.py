@@ -52,6 +52,9 @@ def _events(reading: Reading, parts: Parts, load: Load) -> None:
         if load.block < end - _ROUNDING:
             message = f"{use.kind} is felt until {_ms(end)} of a block that ends before: make it longer"
             reading.problem(("load", "block"), message)
+    for fix in parts.fixes:
+        if fix.value.when == "each-block" and fix.value.at >= load.block:
+            reading.problem((*fix.at, "at"), f"the block ends after {_ms(load.block)}, before it")
 
 
 def _quantile(reading: Reading, parts: Parts, load: Load, placed: Placed[Measure]) -> None:

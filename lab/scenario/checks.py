@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from lab.model.kinds import Kinds
 from lab.model.scenario import FaultUse, FixUse
 from lab.scenario.blocks import check_block
+from lab.scenario.healthy import check_healthy
 from lab.scenario.load import check_load
 from lab.scenario.measures import check_measures
 from lab.scenario.parts import Parts
@@ -19,13 +20,15 @@ from lab.scenario.tree import Path
 RESERVED = frozenset({"healthy", "problem", "placebo", "calm", "all", "none"})
 _FIX_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SERVICES = frozenset({"postgres", "redis"})
+MOST_INSTANCES = 8
 
 
 def check(reading: Reading, kinds: Kinds, parts: Parts) -> None:
     """Note everything that no part can see on its own."""
     _unique(reading, [(one.at, one.value.name) for one in parts.requests], "request")
     _unique(reading, [(one.at, one.value.name) for one in parts.measures], "measure")
-    for request in parts.requests:
+    _unique(reading, [(one.at, one.value.name) for one in parts.healthy_requests], "request")
+    for request in (*parts.requests, *parts.healthy_requests):
         check_request(reading, request)
     for fault in parts.faults:
         _fault(reading, fault)
@@ -36,7 +39,7 @@ def check(reading: Reading, kinds: Kinds, parts: Parts) -> None:
     check_load(reading, parts)
     _services(reading, kinds, parts)
     _closing(reading, parts)
-    _healthy(reading, parts)
+    check_healthy(reading, parts)
     check_measures(reading, kinds, parts)
     check_block(reading, parts)
 
@@ -94,11 +97,19 @@ def _fix(reading: Reading, placed: Placed[FixUse]) -> None:
         )
     if fix.processes is not None and fix.processes < 1:
         reading.problem((*at, "processes"), "an app has at least one process")
+    if fix.when == "once" and reading.has((*at, "at")):
+        reading.problem(
+            (*at, "at"), "once is before the first block: leave out, or write when: each-block", key=True
+        )
 
 
 def _stack(reading: Reading, parts: Parts) -> None:
-    if parts.stack is not None and parts.stack.processes < 1:
+    if parts.stack is None:
+        return
+    if parts.stack.processes < 1:
         reading.problem(("stack", "processes"), "an app has at least one process")
+    if not 1 <= parts.stack.instances <= MOST_INSTANCES:
+        reading.problem(("stack", "instances"), f"an arm has 1 to {MOST_INSTANCES} instances of its app")
 
 
 def _services(reading: Reading, kinds: Kinds, parts: Parts) -> None:
@@ -129,14 +140,3 @@ def _closing(reading: Reading, parts: Parts) -> None:
         reading.problem(
             ("closing", "heal_at"), "the fault heals within the closing stretch: before its length"
         )
-
-
-def _healthy(reading: Reading, parts: Parts) -> None:
-    if parts.healthy == "fault-off":
-        if not reading.has(("faults",)) or reading.tree.at(("faults",)) == []:
-            at: Path = ("healthy",) if reading.has(("healthy",)) else ()
-            reading.problem(at, "without a fault nothing can be switched off: write healthy: limit")
-        return
-    for symptom in parts.symptoms:
-        if not reading.has((*symptom.at, "limit")):
-            reading.problem(symptom.at, "missing key 'limit': without a healthy arm the limit alone decides")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import PurePath
-from typing import TypeVar, cast, get_args
+from typing import TypeVar
 
 from lab.model.kinds import Kinds
 from lab.model.scenario import (
@@ -20,8 +20,9 @@ from lab.model.scenario import (
     Stop,
 )
 from lab.scenario.checks import check
-from lab.scenario.parts import Healthy, Parts, evidence, fault, fix, measure
-from lab.scenario.problems import invalid, unknown
+from lab.scenario.healthy import HEALTHY_REQUESTS, healthy
+from lab.scenario.parts import Parts, evidence, fault, fix, measure
+from lab.scenario.problems import invalid
 from lab.scenario.reading import Placed, Reading, amended
 from lab.scenario.tree import Path, read
 
@@ -69,9 +70,10 @@ def _parts(reading: Reading, kinds: Kinds) -> Parts:
     return Parts(
         prose=reading.build(Prose, (), prose),
         stack=_optional(reading, StackNeeds, "stack") if reading.has(("stack",)) else StackNeeds(),
-        healthy=_healthy(reading),
+        healthy=healthy(reading),
+        healthy_requests=_requests(reading, HEALTHY_REQUESTS, needed=_A_REQUEST),
         load=_load(reading),
-        requests=_requests(reading),
+        requests=_requests(reading, ("load", "requests"), needed=_needed(reading)),
         faults=reading.each(("faults",), lambda at: fault(reading, kinds, at)),
         symptoms=reading.each(("symptoms",), lambda at: measure(reading, kinds, at), needed=_A_SYMPTOM),
         guardrails=reading.each(("guardrails",), lambda at: measure(reading, kinds, at)),
@@ -102,20 +104,14 @@ def _load(reading: Reading) -> Load | None:
     return None if values is None else reading.build(Load, ("load",), {**values, "requests": []})
 
 
-def _requests(reading: Reading) -> list[Placed[Request]]:
-    if not isinstance(reading.tree.at(("load",)), dict):
+def _needed(reading: Reading) -> str:
+    return _A_REQUEST if reading.tree.at(("load", "locustfile")) is None else ""
+
+
+def _requests(reading: Reading, at: Path, *, needed: str) -> list[Placed[Request]]:
+    if not isinstance(reading.tree.at(at[:-1]), dict):
         return []
-    at = ("load", "requests")
-    needed = _A_REQUEST if reading.tree.at(("load", "locustfile")) is None else ""
     return reading.each(at, lambda one: _whole(reading, Request, one), needed=needed)
-
-
-def _healthy(reading: Reading) -> Healthy:
-    value = reading.tree.at(("healthy",)) if reading.has(("healthy",)) else "fault-off"
-    if value not in get_args(Healthy):
-        reading.problem(("healthy",), unknown("value", value, get_args(Healthy)))
-        return "fault-off"
-    return cast(Healthy, value)
 
 
 def _strict(reading: Reading) -> bool:
@@ -141,7 +137,7 @@ def _scenario(parts: Parts, source: str, path: str) -> Scenario:
         path=path,
         prose=parts.prose,
         stack=parts.stack,
-        healthy=parts.healthy,
+        healthy=amended(parts.healthy, requests=_values(parts.healthy_requests)),
         load=amended(parts.load, requests=_values(parts.requests)),
         faults=_values(parts.faults),
         symptoms=_values(parts.symptoms),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,6 +14,7 @@ from lab.model.scenario import (
     EvidenceUse,
     FaultUse,
     FixUse,
+    Healthy,
     Load,
     Measure,
     Prose,
@@ -35,8 +36,6 @@ _UNITS: dict[Written, TypeAdapter[float]] = {
     "size": TypeAdapter(Bytes),
 }
 
-Healthy = Literal["fault-off", "limit"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
@@ -44,7 +43,8 @@ class Parts:
 
     prose: Prose | None
     stack: StackNeeds | None
-    healthy: Healthy
+    healthy: Healthy  # without its requests
+    healthy_requests: list[Placed[Request]]
     load: Load | None  # without its requests
     requests: list[Placed[Request]]
     faults: list[Placed[FaultUse]]

@@ -27,12 +27,11 @@ Schema = dict[str, Any]
 def json_schema(kinds: Kinds) -> Schema:
     """The schema of a scenario file in which these kinds may be used."""
     prose = _plain(schema_of(Prose))
-    healthy = {"enum": ["fault-off", "limit"], "default": "fault-off"}
     measure = _measure(kinds)
     properties = {
         **prose["properties"],
         "stack": _plain(schema_of(StackNeeds)),
-        "healthy": healthy,
+        "healthy": _healthy(),
         "load": _load(),
         "faults": {"type": "array", "items": _any_use(FaultUse, dict(kinds.faults))},
         "symptoms": {"type": "array", "items": measure, "minItems": 1},
@@ -49,6 +48,27 @@ def json_schema(kinds: Kinds) -> Schema:
         "type": "object",
         "properties": properties,
         "required": [*prose["required"], "load", "symptoms"],
+        "additionalProperties": False,
+    }
+
+
+def _healthy() -> Schema:
+    requests = {"type": "array", "items": _request(), "minItems": 1}
+    return {
+        "default": "fault-off",
+        "oneOf": [
+            {"enum": ["fault-off", "limit"]},
+            _object(code={"type": "string"}),
+            _object(load=_object(requests=requests)),
+        ],
+    }
+
+
+def _object(**properties: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
         "additionalProperties": False,
     }
 

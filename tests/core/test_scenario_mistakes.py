@@ -205,7 +205,7 @@ CASES = {
         "redis.hits needs redis: add it to the services of the stack",
     ),
     "service unknown": (LOAD, LOAD + "stack: {services: [mysql]}\n", "8:20 expected 'postgres' or 'redis'"),
-    "healthy": (FAULTS, FAULTS + "healthy: none\n", "9:10 unknown value 'none' (known: fault-off, limit)"),
+    "healthy": (FAULTS, FAULTS + "healthy: none\n", "9:10 unknown value 'none' (known: code, fault-off, limit, load)"),
     "healthy without a fault": (
         FAULTS,
         "healthy: fault-off\n",
