@@ -49,9 +49,11 @@ class Choice:
 
 
 def choose_fixes(scenario: Scenario, asked: str | None) -> tuple[str, ...]:
-    """Names of the fixes that ``--fix`` asks for: documented ones by default, ``all``, ``none`` or one name."""
+    """Names of the fixes that ``--fix`` asks for: documented ones by default, ``all``, ``none``, ``first`` or names."""
     if asked is None:
         return scenario.documented
+    if asked == "first":
+        return (scenario.documented or tuple(scenario.fixes))[:1]
     if asked == "all":
         return tuple(scenario.fixes)
     if asked == "none":
@@ -120,7 +122,7 @@ def linked_services(scenario: Scenario) -> frozenset[str]:
 
 def problem_module(scenario: Scenario) -> str:
     """The module of the sample app that belongs to a scenario."""
-    return scenario.slug.replace("-", "_")
+    return scenario.stack.module or scenario.slug.replace("-", "_")
 
 
 def make_plan(scenario: Scenario, choice: Choice, measures: Sequence[MeasureSpec]) -> Plan:

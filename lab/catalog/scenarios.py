@@ -26,6 +26,11 @@ def scenario_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in scenario_folder().glob("*.yaml")))
 
 
+def control_names() -> tuple[str, ...]:
+    """The scenarios that the lab is checked with: what they must come to is known beforehand."""
+    return tuple(sorted(path.stem for path in (scenario_folder() / "controls").glob("*.yaml")))
+
+
 def load_scenario(name_or_path: str | Path) -> Scenario:
     """Read and parse a scenario. Raises LabError (unknown name, unreadable file) and ScenarioInvalid."""
     path = _find(str(name_or_path))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
+from lab.catalog import control_names, scenario_names
+from lab.cli.changes import names_changed_since
 from lab.cli.run import Asked, perform, run_all
 from lab.errors import Exit, LabError
 from lab.model.report import Report
 from lab.model.run import Control, Verdict, control_fix, placebo_fix
 from lab.report import words
 
-HEAD = ("scenario", "fix", "state", "expected", "seconds")
+HEAD = ("scenario", "fix", "state", "expected", "effect", "seconds")
 PLACEBOS = (placebo_fix(), control_fix("placebo"))
 
 
@@ -26,8 +28,29 @@ def chosen_control(*, placebo: bool, perfect: bool) -> Control | None:
     return "placebo" if placebo else "perfect" if perfect else None
 
 
+def chosen_names(
+    names: Sequence[str], *, controls: bool = False, changed_since: str | None = None
+) -> tuple[str, ...]:
+    """What to run: the named scenarios, else all of them or all controls; of these, what a change touches.
+
+    LabError where names and ``controls`` are both given, or git cannot tell what changed.
+    """
+    if names and controls:
+        raise LabError(
+            "the controls are scenarios of their own",
+            where="--controls",
+            why=f"beside it you name {', '.join(names)}",
+            do="leave out the names, or name the controls among them",
+        )
+    chosen = tuple(names) or (control_names() if controls else scenario_names())
+    return chosen if changed_since is None else names_changed_since(chosen, changed_since)
+
+
 def verify(asked: Asked) -> Exit:
     """Run every scenario, then say in a table what each fix came to. Returns the worst exit code."""
+    if not asked.names:
+        sys.stderr.write("lab: no scenario is touched by what changed: nothing to run\n")
+        return Exit.OK
     if asked.json:
         return run_all(asked)
     ran = perform(asked)
@@ -47,9 +70,10 @@ def _rows(report: Report) -> Iterator[tuple[str, ...]]:
     seconds = f"{report.info.wall_s:.0f}"
     judged = [v for v in report.judgement.verdicts if v.fix != placebo_fix() or v.state == "resolved"]
     if not judged:
-        yield report.plan.scenario, "", "VOID" if report.judgement.void else "no fix", "", seconds
+        yield report.plan.scenario, "", "VOID" if report.judgement.void else "no fix", "", "", seconds
     for verdict in judged:
-        yield report.plan.scenario, verdict.fix, words.STATES[verdict.state], _expected(verdict), seconds
+        state, effect = words.STATES[verdict.state], words.effect(verdict)
+        yield report.plan.scenario, verdict.fix, state, _expected(verdict), effect, seconds
 
 
 def _expected(verdict: Verdict) -> str:

@@ -31,9 +31,11 @@ class StackNeeds:
     """Which app and servers every arm of the run consists of.
 
     ``instances`` above 1 stand behind a balancer; each has so many ``processes``. ``settings`` are the app's own.
+    ``module`` is the problem module of the app, where it is not that of the scenario's own name.
     """
 
     app: str = "sample_app"
+    module: str = ""
     services: tuple[Service, ...] = ("postgres", "redis")
     processes: int = 1
     instances: int = 1

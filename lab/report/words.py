@@ -162,6 +162,16 @@ def sentence(report: Report, verdict: Verdict) -> str:
     return "; ".join(told)
 
 
+def effect(verdict: Verdict) -> str:
+    """What the fix does to the first measure that has a number, with its interval: ``× 0.14 (0.11 to 0.18)``."""
+    for m in ordered(verdict):
+        if m.ratio is not None:
+            change = numbers.effect(m.ratio, m.scale, m.unit)
+            bounds = numbers.interval(m.lower, m.upper, m.scale, m.unit)
+            return f"{m.name} {change} ({bounds})" if bounds else f"{m.name} {change}"
+    return ""
+
+
 def comparisons(verdict: Verdict) -> str:
     """Side-by-side comparisons, and how often a placebo does as well. Empty where none were made."""
     if verdict.agree is None or not verdict.pairs:

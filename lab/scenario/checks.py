@@ -17,7 +17,7 @@ from lab.scenario.reading import Placed, Reading
 from lab.scenario.requests import check_request
 from lab.scenario.tree import Path
 
-RESERVED = frozenset({"healthy", "problem", "placebo", "calm", "all", "none"})
+RESERVED = frozenset({"healthy", "problem", "placebo", "calm", "all", "none", "first"})
 _FIX_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SERVICES = frozenset({"postgres", "redis"})
 MOST_INSTANCES = 8

@@ -40,7 +40,8 @@ def controlled(report: Report, control: Control, *, expected: bool) -> Report:
 
 
 def test_the_table_has_a_line_for_each_fix_and_none_for_a_placebo_that_did_as_it_must(report: Report) -> None:
-    assert cells(report) == [["stampede", "single-flight", "RESOLVED", "yes", "54"]]
+    effect = "recomputations per expiry −16.2 (−18 to −15)"
+    assert cells(report) == [["stampede", "single-flight", "RESOLVED", "yes", effect, "54"]]
 
 
 def test_what_was_expected_is_said_where_something_else_came_out(report: Report) -> None:

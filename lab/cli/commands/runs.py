@@ -108,6 +108,13 @@ def verify(
     perfect: Annotated[
         bool, typer.Option("--perfect", help="No fault in the place of the fix: must end RESOLVED.")
     ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="One fix of each scenario.")] = False,
+    changed_since: Annotated[
+        str | None, typer.Option(help="Only what a change since this commit touches.", metavar="REF")
+    ] = None,
+    controls: Annotated[
+        bool, typer.Option("--controls", help="The controls: what they come to is known beforehand.")
+    ] = False,
     stack: StackName = "auto",
     out: Out = REPORTS,
     seed: Seed = None,
@@ -124,13 +131,13 @@ def verify(
     color: Color = "auto",
 ) -> None:
     """Measure every documented fix of all scenarios, or a control in its place."""
-    from lab.catalog import scenario_names
     from lab.cli.run import Asked
-    from lab.cli.verify import chosen_control
+    from lab.cli.verify import chosen_control, chosen_names
     from lab.cli.verify import verify as verify_all
 
     asked = Asked(
-        names=tuple(names or scenario_names()),
+        names=chosen_names(names or (), controls=controls, changed_since=changed_since),
+        fix="first" if quick else None,
         control_as_fix=chosen_control(placebo=placebo, perfect=perfect),
         stack=stack,
         out=out,
