@@ -14,6 +14,7 @@ from lab.reaper import RESOURCES, Resource, reap, recorded, remaining
 from lab.store import RunFolder
 
 PATIENCE_S = 10.0
+ENGINE_S = 1.0
 
 
 def leftovers(out: Path) -> dict[Path, list[Resource]]:
@@ -56,6 +57,7 @@ def _remove(folder: Path, resources: list[Resource], say: Callable[[str], None])
     ):  # it was killed before it wrote any, or its file is damaged: there is still all to remove
         faults = []
     reap(resources, report=say)
+    _once_more(folder, say)
     if still := _still(resources):
         told = "; ".join(", ".join(f"{key} {value}" for key, value in one.items()) for one in still)
         raise EnvironmentFailed(
@@ -67,6 +69,14 @@ def _remove(folder: Path, resources: list[Resource], say: Callable[[str], None])
     for fault in faults:
         say(f"the fault {fault} is gone with its servers")
     say("looked again: nothing of it is left")
+
+
+def _once_more(folder: Path, say: Callable[[str], None]) -> None:
+    """A container engine goes on making what it was asked for, also when nobody waits for it any more."""
+    labelled = [resource for resource in recorded(folder) if "label" in resource]
+    if labelled:
+        threading.Event().wait(ENGINE_S)
+        reap(labelled, report=say)
 
 
 def _still(resources: list[Resource]) -> list[Resource]:

@@ -271,10 +271,12 @@ def _reap_cgroup(resource: Resource, done: Callable[[str], None]) -> None:
 
 def _reap_folder(resource: Resource, done: Callable[[str], None]) -> None:
     folder = Path(resource["folder"]).resolve()
-    standing = [process for process in psutil.process_iter() if _stands_in(process, folder)]
-    if standing:
-        end_processes(standing)
-        done(f"ended {len(standing)} processes in {folder}")
+    ended = 0
+    while standing := [process for process in psutil.process_iter() if _stands_in(process, folder)]:
+        end_processes(standing)  # and look again: one may have started another meanwhile
+        ended += len(standing)
+    if ended:
+        done(f"ended {ended} processes in {folder}")
     if folder.exists():
         shutil.rmtree(folder)
         done(f"removed folder {folder}")
