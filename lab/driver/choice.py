@@ -12,6 +12,15 @@ def choose(order: BlockOrder) -> tuple[Executor, str]:
 
     ValueError where the order names one that cannot do it.
     """
+    name, because = _chosen(order)
+    if order.retry is not None and name != "fast":
+        raise ValueError(
+            f"requests are tried again by the fast executor alone, which cannot run this: {because}"
+        )
+    return name, because
+
+
+def _chosen(order: BlockOrder) -> tuple[Executor, str]:
     if order.users:
         return "closed", "its users wait for their answers"
     because = _beyond_fast(order)

@@ -62,13 +62,13 @@ class Job:
         else:
             failure = _NONE if not text or body.find(text, max(0, end - size), end) >= 0 else _CONTENT
         self.ledger.close(i, failure, status, size)
-        if self._heard is not None:
+        if self._heard is not None and self.ledger.ended(i):
             self._heard(i)
 
     def fail(self, i: int, failure: Failure) -> None:
-        """Request ``i`` ended without a complete answer."""
+        """Request ``i`` got no complete answer."""
         self.ledger.close(i, failure)
-        if self._heard is not None:
+        if self._heard is not None and self.ledger.ended(i):
             self._heard(i)
 
     def samples(self) -> Samples:

@@ -112,6 +112,7 @@ class Ledger:
         for column, values in columns:
             rows[column] = np.asarray(values)[taken]
         rows["key"] = rows["version"] = NONE_SEEN
+        rows["tries"] = rows["sent_ns"] > 0
         return rows
 
     def checks(self, cpu: CpuMeter, counted: int) -> GeneratorChecks:

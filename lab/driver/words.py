@@ -20,12 +20,13 @@ from lab.model.load import (
     Executor,
     Failure,
     GeneratorChecks,
+    Retry,
     Samples,
 )
 
 __all__ = [
     "MOST_BACKENDS", "NONE_SEEN", "ORDERS", "SAMPLE", "WORDS", "BlockDone", "BlockFailed", "BlockLoad",
-    "BlockOrder", "DriverListens", "DriverReady", "Executor", "Failure", "GeneratorChecks", "Samples", "Word",
+    "BlockOrder", "DriverListens", "DriverReady", "Executor", "Failure", "GeneratorChecks", "Retry", "Samples", "Word",
 ]  # fmt: skip
 
 _STRICT = ConfigDict(extra="forbid")

@@ -37,9 +37,12 @@ SAMPLE = np.dtype(
         ("key", "<i8"),  # which thing it was about; -1: its request does not say
         ("version", "<i8"),  # of that thing, as the answer told; -1: none was seen
         ("backend", "<u2"),  # 1 + index into ``BlockLoad.backends``; 0: none was seen
+        ("tries", "u1"),  # how often it was asked; 0: never
     ]
 )
-"""One request. Requests are in order of ``due_ns``. The samples of older runs lack the last three."""
+"""One request. Requests are in order of ``due_ns``. The samples of older runs lack the last four.
+
+Where clients try again, ``sent_ns`` is of the first try and all after it is of the last one."""
 
 NONE_SEEN = -1
 MOST_BACKENDS = 1000  # an app that names another with each answer would fill the memory with them
@@ -83,6 +86,16 @@ class Hot:
 
 
 @checked_dataclass(frozen=True, config=_STRICT, kw_only=True)
+class Retry:
+    """What clients do whose request failed: ``after_s`` seconds later they ask again, up to ``tries`` times in all.
+    They give a try up ``timeout_s`` seconds after it was sent."""
+
+    tries: int
+    after_s: float
+    timeout_s: float
+
+
+@checked_dataclass(frozen=True, config=_STRICT, kw_only=True)
 class BlockOrder:
     """One block of load against one arm.
 
@@ -90,10 +103,11 @@ class BlockOrder:
     moment (give the driver ``Open.lead_s`` to prepare), ``timeout_s`` seconds from the due moment. Equal
     ``seed``, ``stages``, ``arrivals``, ``requests`` and ``hot`` make equal request lists.
 
-    ``connections`` caps the connections open at once. ``executor`` None: *fast*, and *flow* for what fast
-    cannot do. With a ``locustfile`` each arrival is one journey of one of its ``User`` classes (those named in
-    ``user_classes``, else all of them by weight) and ``requests`` is empty. ``users`` is for *closed* alone,
-    where ``stages`` give nothing but the length.
+    ``connections`` caps the connections open at once. With ``retry`` a request that failed is asked again, by
+    *fast* alone; it stays one request, from its due moment to its first good answer or its last failure.
+    ``executor`` None: *fast*, and *flow* for what fast cannot do. With a ``locustfile`` each arrival is one
+    journey of one of its ``User`` classes (those named in ``user_classes``, else all of them by weight) and
+    ``requests`` is empty. ``users`` is for *closed* alone, where ``stages`` give nothing but the length.
     """
 
     n: int
@@ -111,6 +125,7 @@ class BlockOrder:
     user_classes: tuple[str, ...] = ()
     users: int = 0
     hot: tuple[Hot, ...] = ()
+    retry: Retry | None = None
 
     @property
     def length_s(self) -> float:

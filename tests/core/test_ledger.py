@@ -65,7 +65,7 @@ def test_answer_after_the_time_out_is_a_time_out(clock: Clock) -> None:
     ledger.send(0)
     clock.wall = 101 * MS
     ledger.close(0, Failure.NONE, 200, 7)
-    assert ledger.samples([0]).tolist() == [(0, 0, 100 * MS, 0, 0, 0, Failure.TIMEOUT, -1, -1, 0)]
+    assert ledger.samples([0]).tolist() == [(0, 0, 100 * MS, 0, 0, 0, Failure.TIMEOUT, -1, -1, 0, 0)]
 
 
 def test_waiting_for_a_connection_is_no_fault_of_the_generator(clock: Clock) -> None:

@@ -15,6 +15,7 @@ from gevent import get_hub
 from gevent.socket import AF_UNSPEC, IPPROTO_TCP, SOCK_STREAM, gaierror, getaddrinfo
 
 from lab.driver.block import Starting
+from lab.driver.fast.again import Again
 from lab.driver.fast.line import Line
 from lab.driver.job import Job, job_for
 from lab.driver.ledger import Ledger
@@ -22,6 +23,7 @@ from lab.driver.listeners import teller
 from lab.driver.pacer import Pacer
 from lab.driver.planned import Planned
 from lab.driver.render import messages
+from lab.driver.tries import LedgerOfTries
 from lab.driver.words import Failure
 
 _BUFFER = 65536
@@ -42,13 +44,17 @@ class Lane:
         self.buffer = bytearray(_BUFFER)  # one for all: what comes in is used up at once
         self._serving = False
 
-    def begin(self, job: Job, cap: int, pacer: Pacer) -> None:
-        """From now on requests are those of ``job``, due when ``pacer`` says. Finding the host may block."""
+    def begin(self, job: Job, cap: int, pacer: Pacer, tries: LedgerOfTries | None = None) -> None:
+        """From now on requests are those of ``job``, due when ``pacer`` says. Finding the host may block.
+
+        ``tries`` is the job's ledger where what fails is asked again.
+        """
         self.job = job
         self.cap = cap
         self.pacer = pacer
         self._address = _resolve(self._host, self._port)
         self._oldest = 0
+        self._tries = tries
         while self.idle and len(self.lines) > cap:
             self.idle[0].close()  # an earlier block had room for more
         self._sweeping = get_hub().loop.timer(_SWEEP_S, _SWEEP_S)
@@ -114,6 +120,8 @@ class Lane:
         """Time out what is overdue. Requests are in order of their due moments, so most sweeps look at one."""
         ledger = self.job.ledger
         overdue, self._oldest = ledger.overdue(self._oldest)
+        if self._tries is not None:
+            overdue += self._tries.given_up(line.i for line in self.lines if line.busy)
         if not overdue:
             return
         late = {i for i in overdue if not ledger.ended(i)}
@@ -145,7 +153,12 @@ class Fast:
         """Make ready. ValueError for an address that is not plain http."""
         order, targets = block.order, block.plan.targets
         lane = self._lanes.setdefault(order.url, Lane(order.url))
-        ledger = Ledger(block.due_ns, round(order.timeout_s * 1e9), block.ended)
+        books = (block.due_ns, round(order.timeout_s * 1e9), block.ended)
+        again = tries = None
+        if order.retry is not None:
+            again = Again(lane, order.retry.after_s, block.broke)
+            tries = LedgerOfTries(*books, order.retry, again.after_pause)
+        ledger = Ledger(*books) if tries is None else tries
         job = job_for(order.requests)(
             ledger=ledger,
             messages=messages(order.url, targets),
@@ -154,5 +167,11 @@ class Fast:
             broke=block.broke,
             heard=teller(block.environment, ledger, targets, order),
         )
-        lane.begin(job, order.connections, block.pacer)
-        return Planned(order=order, job=job, executor="fast", launch=lane.fire, give_up=lane.end)
+        lane.begin(job, order.connections, block.pacer, tries)
+
+        def give_up() -> None:
+            if again is not None:
+                again.end()
+            lane.end()
+
+        return Planned(order=order, job=job, executor="fast", launch=lane.fire, give_up=give_up)

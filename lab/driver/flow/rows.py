@@ -85,6 +85,7 @@ class Rows:
         for column, values in columns:
             # A copy: an array that numpy looks at cannot grow.
             rows[column] = np.array(values)
+        rows["tries"] = rows["sent_ns"] > 0
         return rows[np.argsort(rows["due_ns"], kind="stable")]
 
     def _index(self, name: str) -> int:
