@@ -66,8 +66,10 @@ EXAMPLES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("code-path", {"module": "stampede", "variant": "single_flight"}),
     ("spike", {"factor": 5, "start": "200ms", "length": "500ms"}),
     ("hot-key", {"request": "product", "placeholder": "product", "value": 7, "share": "80%"}),
+    ("retry-storm", {"tries": 3, "timeout": "300ms", "after": "20ms"}),
 )
 PRODUCT = Request(name="product", get="/products/{product}", values={"product": Values(uniform=(1, 2000))})
+MISSING = Request(name="missing", get="/products/999999", weight=0.2)  # fails, so that it is tried again
 _RATE, _LENGTH_S, _LEAD_S = 100.0, 1.0, 0.3
 
 
@@ -115,7 +117,7 @@ def _asked(fault: Any, running: Running, load: Open, folder: Path, n: int) -> tu
         BlockOrder(
             n=n, url=running.url, start_ns=time.monotonic_ns() + int(_LEAD_S * 1e9),
             stages=(Stage(rate=_RATE, length=_LENGTH_S),), arrivals="poisson", seed=n, timeout_s=2.0,
-            requests=(PRODUCT,), samples=folder / f"{n}.npy",
+            requests=(PRODUCT, MISSING), samples=folder / f"{n}.npy",
         )
     )  # fmt: skip
     load.begin(order)

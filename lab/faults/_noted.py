@@ -1,4 +1,4 @@
-"""What a fault saw at the moment it was done, kept until it is healed: its dose is told from what was before."""
+"""What a fault saw on the live target at the moment it was done: its dose is told from what was before."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ class Noted(Generic[T]):
         finally:
             self._values.pop((running.url, target), None)
 
+    def put(self, running: Running, target: str, value: T) -> None:
+        """Keep ``value`` until another comes: what shows, after the undo, whether all is as it was."""
+        self._values[running.url, target] = value
+
     def of(self, running: Running, target: str) -> T | None:
-        """None where the fault is not on."""
+        """None where nothing is kept."""
         return self._values.get((running.url, target))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from lab.faults._app import doses, restarted, seen
+from lab.faults._app import doses, restarted, undo_of
 from lab.model.dose import Dose
 from lab.model.stack import Running
 
@@ -44,17 +44,18 @@ class AppSettings:
         return f"settings {', '.join(sorted(self._named))} of the app"
 
     def undo(self, running: Running) -> Mapping[str, Any]:
-        """``{"settings": {name: None}}``: each as the arm was made. Raises EnvironmentFailed without an app."""
-        seen(running)
-        return {"settings": dict.fromkeys(sorted(self._named))}
+        """``{"settings": {name: None}, "hash": h}``: each as the arm was made, so that the app's own hash of its
+        settings is ``h`` again. Raises EnvironmentFailed without an app."""
+        return undo_of(running, {"settings": dict.fromkeys(sorted(self._named))})
 
     @contextmanager
     def inject(self, running: Running) -> Iterator[Mapping[str, Any]]:
-        """Start the app anew, yield ``{"set": settings}``. EnvironmentFailed with its log where it refuses them."""
+        """Start the app anew, yield ``{"set": settings, "hash": h}``. EnvironmentFailed with its log where it refuses
+        them."""
         wanted = {name.lower(): value for name, value in self.set.items()}
-        with restarted(running, self.target, settings=wanted):
-            yield {"set": wanted}
+        with restarted(running, self.target, settings=wanted) as config:
+            yield {"set": wanted, "hash": config}
 
     def dose(self, running: Running) -> tuple[Dose, ...]:
-        """Whether the app is another process and says that its settings are others."""
+        """Whether the app is another process and says that it runs otherwise than before the fault."""
         return doses(running, self.target)

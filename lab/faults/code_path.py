@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from lab.faults._app import doses, restarted, seen
+from lab.faults._app import doses, restarted, undo_of
 from lab.model.dose import Dose
 from lab.model.stack import Running
 
@@ -37,17 +37,17 @@ class CodePath:
         return f"code of {self.module}"
 
     def undo(self, running: Running) -> Mapping[str, Any]:
-        """``{"code": {module: None}}``: as the arm was made. Raises EnvironmentFailed without an app."""
-        seen(running)
-        return {"code": {self.module: None}}
+        """``{"code": {module: None}, "hash": h}``: as the arm was made, so that the app's own hash of how it
+        runs is ``h`` again. Raises EnvironmentFailed without an app."""
+        return undo_of(running, {"code": {self.module: None}})
 
     @contextmanager
     def inject(self, running: Running) -> Iterator[Mapping[str, Any]]:
-        """Start the app anew, yield ``{"module": ..., "variant": ...}``. EnvironmentFailed, with the app's log,
-        where it knows no such function."""
-        with restarted(running, self.target, code={self.module: self.variant}):
-            yield {"module": self.module, "variant": self.variant}
+        """Start the app anew, yield ``{"module": ..., "variant": ..., "hash": h}``. EnvironmentFailed, with the
+        app's log, where it knows no such function."""
+        with restarted(running, self.target, code={self.module: self.variant}) as config:
+            yield {"module": self.module, "variant": self.variant, "hash": config}
 
     def dose(self, running: Running) -> tuple[Dose, ...]:
-        """Whether the app is another process and says that its settings are others."""
+        """Whether the app is another process and says that it runs otherwise than before the fault."""
         return doses(running, self.target)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar
@@ -16,6 +18,7 @@ from lab.model.stack import Running, ServiceName
 from lab.model.units import Share
 
 _LEFT = 0.5
+_SEEN_S, _LOOK_S = 2.0, 0.01
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -44,7 +47,17 @@ class CpuStress:
         """Start the loops, yield ``{"workers": n, "share": s}``, end them."""
         need_up(running, self.service)
         with running.beside(self.service, *burners(self.workers, self.share)):
+            self._seen(running)
             yield {"workers": self.workers, "share": self.share}
+
+    def _seen(self, running: Running) -> None:
+        """Wait until their processes are there: an engine starts a program after it has said so.
+
+        Those of an engine on another machine never are; the dose says that it is not measurable then.
+        """
+        waiter, last = threading.Event(), time.monotonic() + _SEEN_S
+        while not running.pids(self.service, beside=True) and time.monotonic() < last:
+            waiter.wait(_LOOK_S)
 
     def dose(self, running: Running) -> tuple[Dose, ...]:
         """CPU seconds per second of the loops. At least half of what they want: others want the cores too."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
@@ -57,6 +58,14 @@ class DiskFill:
             running.run(self.service, "sh", "-c", fill)
             yield {"filled": path}
         finally:
+            self._remove(running, path)
+
+    def _remove(self, running: Running, path: str) -> None:
+        try:
+            running.remove_file(self.service, path)
+        except (
+            EnvironmentFailed
+        ):  # it went down, or came up, while that was done: there are two ways to do it
             running.remove_file(self.service, path)
 
     def _path(self, running: Running) -> str:
@@ -75,13 +84,39 @@ class DiskFill:
             )
 
     def dose(self, running: Running) -> tuple[Dose, ...]:
-        """Size of the file, and what the file system has really given it. In bytes."""
-        file, slack = shlex.quote(self._path(running)), _SLACK * self.bytes
-        seen = running.run(
-            self.service, "sh", "-c", f"test ! -e {file} || {{ wc -c < {file}; du -k {file}; }}"
-        )
-        size, blocks, *_ = [int(word) for word in seen.split() if word.isdigit()] or [0, 0]
+        """Size of the file, and what the file system has really given it. In bytes.
+
+        Not measurable while the service is down and its files are out of this machine's sight.
+        """
+        size, taken = self._size(running) or (None, None)
+        slack = _SLACK * self.bytes
         return (
             Dose(what="size of the file", unit="bytes", asked=self.bytes, delivered=size),
-            Dose(what="disk taken", unit="bytes", asked=self.bytes, delivered=blocks * 1024, slack=slack),
+            Dose(what="disk taken", unit="bytes", asked=self.bytes, delivered=taken, slack=slack),
         )
+
+    def _size(self, running: Running) -> tuple[int, int] | None:
+        """As a program beside the service sees it, or, where none can run, the kernel of this machine."""
+        path = self._path(running)
+        file = shlex.quote(path)
+        look = f"test ! -e {file} || {{ wc -c < {file}; du -k {file}; }}"
+        try:
+            seen = running.run(self.service, "sh", "-c", look)
+        except EnvironmentFailed:
+            return _size_by_kernel(running.pids(self.service), path)
+        size, blocks, *_ = [int(word) for word in seen.split() if word.isdigit()] or [0, 0]
+        return size, blocks * 1024
+
+
+def _size_by_kernel(pids: Sequence[int], path: str) -> tuple[int, int] | None:
+    """A paused container keeps its processes, and with them the way to its files."""
+    for pid in pids[:1]:
+        root = Path(f"/proc/{pid}/root")
+        try:
+            found = (root / path.lstrip("/")).stat()
+        except FileNotFoundError:
+            return (0, 0) if root.exists() else None
+        except OSError:
+            return None
+        return found.st_size, found.st_blocks * 512
+    return None

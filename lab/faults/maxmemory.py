@@ -22,9 +22,24 @@ Policy = Literal[
     "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
 ]  # fmt: skip
 _NAMES = ("maxmemory", "maxmemory-policy")
-_EVICTED: Noted[tuple[int, int]] = Noted()  # the limit in bytes, and the keys evicted before
 _SLACK = 0.05  # of the limit: buffers of clients come and go
 _LOOK_S, _LOOKS_S = 0.02, 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Noted:
+    """Parameters before and as they were to be, and the keys that Redis had evicted before."""
+
+    before: Mapping[str, str]
+    wanted: Mapping[str, str]
+    evicted: int
+
+    @property
+    def limit(self) -> int:
+        return int(self.wanted["maxmemory"])
+
+
+_NOTED: Noted[_Noted] = Noted()
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -64,7 +79,9 @@ class Maxmemory:
             limit = self._limit(client.info("memory"))
             evicted = int(client.info("stats")["evicted_keys"])
         wanted = {"maxmemory": str(limit), "maxmemory-policy": self.policy}
-        with _EVICTED.kept(running, self.target, (limit, evicted)), set_to(running, wanted):
+        before = settings(running, _NAMES)
+        with set_to(running, wanted):
+            _NOTED.put(running, self.target, _Noted(before=before, wanted=wanted, evicted=evicted))
             yield {"maxmemory": limit, "policy": self.policy}
 
     def _limit(self, memory: Mapping[str, Any]) -> int:
@@ -74,11 +91,16 @@ class Maxmemory:
         return int(memory["used_memory"] - (1 - self.share) * memory["used_memory_dataset"])
 
     def dose(self, running: Running) -> tuple[Dose, ...]:
-        """The keys that Redis evicted, and its memory; it evicts in the background, so up to a second later."""
-        noted = _EVICTED.of(running, self.target)
-        limit = 0 if noted is None else noted[0]
-        evicted, used = (None, None) if noted is None else self._settled(running, *noted)
+        """Which parameters Redis has from the fault and not from before, the keys that it evicted, and its
+        memory; it evicts in the background, so up to a second later."""
+        noted = _NOTED.of(running, self.target)
+        limit = 0 if noted is None else noted.limit
+        told: tuple[int | None, ...] = (None, None, None)
+        if noted is not None and running.alive("redis"):
+            told = _measured(running, noted)
+        on, evicted, used = told
         return (
+            Dose(what="parameters set", unit="of 2", asked=1, delivered=on, counts="at-least"),
             Dose(what="keys evicted", unit="keys", asked=1, delivered=evicted, counts="at-least"),
             Dose(
                 what="memory of redis",
@@ -90,13 +112,18 @@ class Maxmemory:
             ),
         )
 
-    def _settled(self, running: Running, limit: int, evicted_before: int) -> tuple[int, int]:
-        """Keys evicted since, and bytes used, once they are within the limit or the time is over."""
-        last, waiting = time.monotonic() + _LOOKS_S, threading.Event()
-        while True:
-            with asked(running, "read what Redis evicted") as client:
-                used = int(client.info("memory")["used_memory"])
-                evicted = int(client.info("stats")["evicted_keys"]) - evicted_before
-            if (evicted and used <= limit * (1 + _SLACK)) or time.monotonic() > last:
-                return evicted, used
-            waiting.wait(_LOOK_S)
+
+def _measured(running: Running, noted: _Noted) -> tuple[int, int, int]:
+    """Parameters still set; keys evicted since, and bytes used, once they are within the limit that stands or
+    the time is over."""
+    now = settings(running, _NAMES)
+    on = sum(now[name] == noted.wanted[name] != noted.before[name] for name in _NAMES)
+    last, waiting = time.monotonic() + _LOOKS_S, threading.Event()
+    while True:
+        with asked(running, "read what Redis evicted") as client:
+            used = int(client.info("memory")["used_memory"])
+            evicted = max(0, int(client.info("stats")["evicted_keys"]) - noted.evicted)
+        within = evicted and used <= noted.limit * (1 + _SLACK)
+        if within or not on or time.monotonic() > last:
+            return on, evicted, used
+        waiting.wait(_LOOK_S)

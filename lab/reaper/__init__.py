@@ -166,7 +166,9 @@ def _labelled(label: str) -> bool:
 
     try:
         with contextlib.closing(docker.from_env(timeout=10)) as engine:
-            return bool(engine.containers.list(all=True, filters={"label": label}, ignore_removed=True))
+            chosen = {"label": label}  # a network stands there before its first container does
+            containers = engine.containers.list(all=True, filters=chosen, ignore_removed=True)
+            return bool(containers or engine.networks.list(filters=chosen))
     except docker.errors.DockerException:
         return False
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from lab.model.load import Samples
 
 Whole = npt.NDArray[np.int64]
-
-_HALVINGS = 60  # of an interval: as many as a double has digits
 
 
 def stale_share(
@@ -98,38 +95,3 @@ def imbalance(samples: Samples, backends: Sequence[str], among: int) -> float | 
     each = np.zeros(max(among, len(counts)))
     each[: len(counts)] = counts
     return float(np.std(each) / np.mean(each))
-
-
-def imbalance_by_chance(requests: int, among: int, sure: float = 0.999) -> float:
-    """What ``imbalance`` of so many answers exceeds with probability 1 - ``sure`` where each instance is drawn
-    alike; 0 for one instance.
-
-    The sum of squares in Pearson's test of equal shares is requests x CV^2, which follows chi-squared with
-    among - 1 degrees of freedom (Pearson 1900) where each instance can expect five answers or more. ValueError
-    without requests.
-    """
-    if requests < 1 or among < 1 or not 0 < sure < 1:
-        raise ValueError(f"no chance to be had: {requests} requests among {among}, {sure:g} sure")
-    return math.sqrt(_chi_squared(among - 1, 1 - sure) / requests) if among > 1 else 0.0
-
-
-def _chi_squared(freedom: int, beyond: float) -> float:
-    """The value that chi-squared exceeds with probability ``beyond``."""
-    low, high = 0.0, float(freedom)
-    while _chi_squared_beyond(freedom, high) > beyond:
-        low, high = high, 2 * high
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _chi_squared_beyond(freedom, middle) > beyond else (low, middle)
-    return high
-
-
-def _chi_squared_beyond(freedom: int, value: float) -> float:
-    """Probability of more than ``value``: Abramowitz and Stegun, Handbook of Mathematical Functions (1964),
-    26.4.4 (odd degrees of freedom) and 26.4.5 (even)."""
-    half = value / 2
-    odd = freedom % 2 / 2
-    terms = (k + odd for k in range(freedom // 2))
-    return (math.erfc(math.sqrt(half)) if odd else 0.0) + sum(
-        math.exp(power * math.log(half) - half - math.lgamma(power + 1)) for power in terms
-    )

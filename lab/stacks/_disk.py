@@ -71,8 +71,11 @@ def locked(path: Path, report: Report, doing: str) -> Iterator[None]:
         yield
 
 
-def clone(source: Path, target: Path) -> None:
-    """Copy a folder with owners, modes and times, sharing blocks where the file system can."""
+def clone(source: Path, target: Path, *, stands: Path | None = None) -> None:
+    """Copy a folder with owners, modes and times, sharing blocks where the file system can.
+
+    ``stands`` is a folder of the run where ``target`` does not lie in one.
+    """
     with disk_words(target.parent):
         if not sys.platform.startswith("linux"):
             shutil.copytree(source, target, symlinks=True)
@@ -81,7 +84,7 @@ def clone(source: Path, target: Path) -> None:
             ["cp", "-a", "--reflink=auto", str(source.absolute()), str(target.absolute())],
             # It stands in the run's own folder, in a session of its own: should the lab die meanwhile, whoever
             # removes the folder finds it there, and ends it first.
-            cwd=target.parent,
+            cwd=stands or target.parent,
             start_new_session=True,
             capture_output=True,
             text=True,

@@ -11,6 +11,7 @@ from pathlib import Path
 from lab.errors import EnvironmentFailed
 from lab.model.stack import RunContext
 from lab.stacks._binaries import User
+from lab.stacks._companion import end_group
 from lab.stacks._disk import cache_folder, clone, disk_words, locked, remove
 from lab.stacks._ports import HOST, PortTaken, free_port, give_back, is_free
 from lab.stacks._postgres import (
@@ -106,7 +107,7 @@ def _build(postgres: Postgres, app: str, run: RunContext, ready: Path) -> None:
         said = _fill(postgres, folder, log, app, run)
         making = ready.with_name(f"making-{run.id}")
         remove(making)
-        clone(folder, making)
+        clone(folder, making, stands=run.scratch)
         with disk_words(ready):
             making.rename(ready)
     finally:
@@ -126,17 +127,24 @@ def _initdb(postgres: Postgres, folder: Path, log: Path) -> None:
         "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions", "--wal-segsize=4",
     ]  # fmt: skip
     with log.open("ab") as output:
-        made = subprocess.run(
+        made = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            # Should the lab die meanwhile, whoever removes the folder finds it there, and ends it first: in a
+            # session of its own it has no terminal, by which a person's shell that stands there is told.
             cwd=folder,
+            start_new_session=True,
             user=postgres.user.uid if postgres.user else None,
             group=postgres.user.gid if postgres.user else None,
             extra_groups=[] if postgres.user else None,
-            check=False,
         )
+    try:
+        made.wait()
+    except BaseException:  # Ctrl-C does not reach it
+        end_group(made, "initdb")
+        raise
     if made.returncode:
         raise EnvironmentFailed(
             what="initdb failed",

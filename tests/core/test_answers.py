@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import chi2
 
 from lab.model.load import SAMPLE, BlockLoad, Failure, GeneratorChecks, Samples
 from lab.model.scenario import Measure, Observe, Request
-from lab.runner.answers import imbalance, imbalance_by_chance, stale_age_ms, stale_ages_ns, stale_share
+from lab.runner.answers import imbalance, stale_age_ms, stale_ages_ns, stale_share
 from lab.runner.readings import Reading, value_of
 
 FIGURES = (
@@ -108,29 +107,6 @@ def test_one_of_three_that_does_all_the_work() -> None:
     block = np.zeros(300, SAMPLE)
     block["backend"] = 1
     assert imbalance(block, ("a",), 3) == pytest.approx(2**0.5)
-
-
-@given(st.integers(1, 10**6), st.integers(2, 300), st.floats(0.5, 0.9999))
-def test_chance_is_that_of_chi_squared(requests: int, among: int, sure: float) -> None:
-    expected = (chi2.ppf(sure, among - 1) / requests) ** 0.5
-    assert imbalance_by_chance(requests, among, sure) == pytest.approx(expected, rel=1e-6)
-
-
-def test_three_hundred_requests_among_three() -> None:
-    assert imbalance_by_chance(300, 3) == pytest.approx(0.215, abs=0.0005)
-    assert imbalance_by_chance(300, 1) == 0.0
-    with pytest.raises(ValueError, match="0 requests among 3"):
-        imbalance_by_chance(0, 3)
-
-
-def test_chance_exceeds_its_limit_as_seldom_as_it_says() -> None:
-    draw = np.random.default_rng(11)
-    block = np.zeros(300, SAMPLE)
-    limit, above, times = imbalance_by_chance(300, 3, 0.99), 0, 4000
-    for _ in range(times):
-        block["backend"] = draw.integers(1, 4, 300)
-        above += (imbalance(block, ("a", "b", "c"), 3) or 0) > limit
-    assert 20 <= above <= 62  # 40 expected; either bound is passed once in a thousand times
 
 
 def test_measures_of_a_block_are_read_from_its_answers() -> None:

@@ -27,7 +27,7 @@ from lab.catalog import kinds
 from lab.cli.by_hand.faults import dose_words
 from lab.cli.by_hand.keeper import ask, living
 from lab.cli.by_hand.services import news
-from lab.errors import EnvironmentFailed, LabError
+from lab.errors import EnvironmentFailed, Exit, LabError
 from lab.model.dose import Dose
 from lab.model.run import Arm
 from lab.model.stack import Running
@@ -169,7 +169,7 @@ class Standing:
         if self.name == "interrupted":
             raise KeyboardInterrupt
         on = DONE.count(f"on {self.name}") - DONE.count(f"off {self.name}")
-        stays = on > 0 or self.name == "sticky"
+        stays = (on > 0 and self.name != "toothless") or self.name == "sticky"
         return (Dose(what="effect", unit="", asked=1, delivered=float(stays)),)
 
 
@@ -277,6 +277,30 @@ def test_an_interrupt_while_it_is_measured_undoes_it(faults: StandingFaults) -> 
     assert faults.standing() == []
 
 
+@pytest.mark.parametrize("kind", ["standing", "passing"])
+def test_one_that_does_not_bite_is_undone_and_told(kind: str, faults: StandingFaults) -> None:
+    with pytest.raises(EnvironmentFailed, match=f"{kind} on toothless did not bite") as refused:
+        faults.add([kind, "toothless"])
+    told = refused.value
+    assert "effect: asked 1, measured 0; it is undone" in told.why
+    assert "--keep" in told.do
+    assert (DONE, faults.standing()) == (["on toothless", "off toothless"], [])
+
+
+def test_one_that_does_not_bite_stands_where_it_is_to_be_kept(kept: Path) -> None:
+    with pytest.raises(LabError, match="did not bite") as refused:
+        ask(kept, "add-fault", words=["standing", "toothless"])
+    assert refused.value.exit == Exit.VOID
+    number = ask(kept, "add-fault", words=["standing", "toothless"], keep=True)["id"]
+    [fault] = ask(kept, "list-faults")["faults"]
+    assert (fault["id"], fault["doses"][0]["bit"]) == (number, False)
+
+
+def test_one_that_composes_stands_although_what_is_measured_is_not_its_own(faults: StandingFaults) -> None:
+    faults.add(["composing", "toothless"], keep=True)
+    assert faults.add(["composing", "toothless"])["id"] == 2
+
+
 def test_one_that_passes_by_itself_does_not_stand(faults: StandingFaults) -> None:
     assert "id" not in faults.add(["passing", "a"])
     assert DONE == ["on a", "off a"]
@@ -302,7 +326,7 @@ def test_what_cannot_be_done_leaves_nothing(words: list[str], faults: StandingFa
 def test_the_undo_is_on_disk_before_the_fault_is_done(faults: StandingFaults, tmp_path: Path) -> None:
     faults.add(["standing", "a"])
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()[1:]]
-    assert [event["kind"] for event in events] == ["undo-planned", "fault-on"]
+    assert [event["kind"] for event in events] == ["undo-planned", "fault-on", "dose"]
     assert events[0]["data"] == {"undo": "a", "target": "a"}
 
 
@@ -356,7 +380,7 @@ def test_a_fault_that_nobody_heard_of_is_healed(kept: Path) -> None:
         client.sendall(b'{"ask": "add-fault", "words": ["standing", "a"]}\n')
         client.shutdown(socket.SHUT_RDWR)
     until(lambda: "off a" in DONE)
-    assert ask(kept, "list-faults") == {"faults": []}
+    until(lambda: ask(kept, "list-faults") == {"faults": []})
 
 
 def until(condition: Callable[[], bool]) -> None:

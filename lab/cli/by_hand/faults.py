@@ -16,9 +16,12 @@ from lab.report.doses import in_words
 Told = Mapping[str, Any]
 
 
-def add(out: Path, words: Sequence[str]) -> None:
-    """Do it; say what was asked against what was measured, and how to undo it."""
-    fault = ask(out, "add-fault", words=list(words))
+def add(out: Path, words: Sequence[str], *, keep: bool) -> None:
+    """Do it; say what was asked against what was measured, and how to undo it.
+
+    Raises EnvironmentFailed, with all of it undone, where it does not bite and is not to be kept.
+    """
+    fault = ask(out, "add-fault", words=list(words), keep=keep)
     _say(f"{fault['kind']} on {fault['target']}")
     for dose in fault["doses"]:
         _say(f"  {dose_words(dose)}")

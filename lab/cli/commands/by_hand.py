@@ -40,9 +40,10 @@ def up(
     stack: StackName = "auto",
     out: Out = REPORTS,
     processes: Annotated[int, typer.Option(help="App processes.")] = 1,
+    instances: Annotated[int, typer.Option(help="Instances of the app, behind a balancer from 2 on.")] = 1,
     link: Annotated[
         str,
-        typer.Option(help="Services behind a link, for its faults: postgres, redis or both, with a comma."),
+        typer.Option(help="Services behind a link, for its faults: postgres,redis, or app-2 of instances."),
     ] = "",
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay until Ctrl-C.")] = False,
 ) -> None:
@@ -50,7 +51,9 @@ def up(
     from lab.cli.by_hand.stack import Wanted, start
 
     links = tuple(name.strip() for name in link.split(",") if name.strip())
-    wanted = Wanted(stack=stack, code=tuple(code or ()), processes=processes, links=links)
+    wanted = Wanted(
+        stack=stack, code=tuple(code or ()), processes=processes, links=links, instances=instances
+    )
     start(out, wanted, foreground=foreground)
 
 
@@ -133,12 +136,16 @@ def fault_add(
             autocompletion=_complete_fault,
         ),
     ],
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it on although it does not bite.")] = False,
     out: Out = REPORTS,
 ) -> None:
-    """Do it, and measure it: lab fault add redis kill, lab fault add kill service=redis."""
+    """Do it, and measure it: lab fault add redis kill, lab fault add kill service=redis.
+
+    One that does not bite is undone, with exit code 4.
+    """
     from lab.cli.by_hand import faults
 
-    faults.add(out, words)
+    faults.add(out, words, keep=keep)
 
 
 @fault.command("list")

@@ -39,7 +39,7 @@ class Desk:
             "probe": self._probe,
         }
         self._done_in_turn: dict[str, Callable[[Message], Message]] = {
-            "add-fault": lambda asked: faults.add(asked["words"]),
+            "add-fault": lambda asked: faults.add(asked["words"], keep=bool(asked.get("keep"))),
             "remove-fault": lambda asked: {"removed": faults.remove(asked["which"])},
             "load-start": lambda asked: load.start(asked["order"], asked["name"]),
             "load-stop": lambda _: load.stop(),

@@ -14,7 +14,7 @@ from lab.errors import EnvironmentFailed, LabError
 from lab.model.dose import Dose
 from lab.model.scenario import FaultUse
 from lab.runner.arms import LiveArm
-from lab.runner.faults import fault_on, prove_healed
+from lab.runner.faults import fault_on, prove_healed, prove_of
 from lab.scenario.words import from_words
 from lab.store import RunFolder
 
@@ -49,10 +49,11 @@ class StandingFaults:
         self._faults: dict[int, _Standing] = {}
         self._lock = threading.Lock()
 
-    def add(self, words: Sequence[str]) -> dict[str, Any]:
+    def add(self, words: Sequence[str], *, keep: bool = False) -> dict[str, Any]:
         """Do what the words name and measure it; JSON data of it, with the ``id`` under which it stands.
 
-        Without an ``id`` where it passes by itself. Raises LabError, with nothing done.
+        Without an ``id`` where it passes by itself. ``keep`` leaves on what does not bite. Raises LabError, with
+        nothing done or all of it undone.
         """
         kind, params = from_words("fault", words, self._kinds)
         use = FaultUse(kind=kind, params=params)
@@ -62,14 +63,26 @@ class StandingFaults:
         with ExitStack() as heal:
             heal.enter_context(fault_on(use, self._one, self._folder))
             doses = params.dose(self._one.running)
+            standing = _Standing(use, doses, ExitStack(), parameters=parameters)
+            if not keep and not self._another(standing):
+                self._need_bite(use, doses)
             if params.event is not None:
                 return _told(use, doses)
             number = next(self._numbers)
-            standing = _Standing(use, doses, ExitStack(), parameters=parameters)
             with self._lock:
                 self._faults[number] = standing
             standing.heal = heal.pop_all()
         return standing.told(number)
+
+    def _need_bite(self, use: FaultUse, doses: tuple[Dose, ...]) -> None:
+        try:
+            prove_of(use, self._one, self._folder, doses)
+        except EnvironmentFailed as error:
+            raise replace(
+                error,
+                why=f"{error.why}; it is undone",
+                do=f"lab show {use.kind} has its keys; --keep leaves it on",
+            ) from None
 
     def _refuse(self, use: FaultUse) -> None:
         lacking = [why for need in sorted(use.params.needs) if (why := self._unmet(need))]
