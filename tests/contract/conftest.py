@@ -1,35 +1,37 @@
-"""One arm of real servers for the contract tests of the plug-ins."""
+"""One arm of real servers of each stack, for the contract tests of the plug-ins."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from lab.model.stack import ArmSpec, RunContext, Running
+from lab.model.stack import ArmSpec, RunContext, Running, Stack
 from lab.reaper import Reaper
+from lab.stacks.containers import Containers
 from lab.stacks.embedded import Embedded
 
 
-@pytest.fixture(scope="session")
-def arm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("run")
-    reaper = Reaper.start(folder)
+@contextmanager
+def arm_of(stack: Stack) -> Iterator[Running]:
     # Not below pytest's folder, which is closed to the user that Postgres runs as where the tests are root.
-    with TemporaryDirectory() as scratch:
-        Path(scratch).chmod(0o755)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        reaper = Reaper.start(folder)
         run = RunContext(
-            id="plugins",
+            id=secrets.token_hex(6),
             folder=folder,
-            scratch=Path(scratch),
+            scratch=folder,
             seed=1,
             report=lambda _line: None,
             own=reaper.own,
         )
         try:
-            stack = Embedded()
             stack.prepare(run)
             running = stack.start(ArmSpec(name="one"), run)
             try:
@@ -38,3 +40,27 @@ def arm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
                 running.stop()
         finally:
             reaper.close()
+
+
+@pytest.fixture(scope="session")
+def embedded_arm() -> Iterator[Running]:
+    with arm_of(Embedded()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def container_arm(docker_or_skip: None) -> Iterator[Running]:
+    with arm_of(Containers()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["embedded", "containers"])
+def each_arm(request: pytest.FixtureRequest) -> Running:
+    running: Running = request.getfixturevalue(f"{request.param.removesuffix('s')}_arm")
+    return running
+
+
+@pytest.fixture(scope="session")
+def arm(embedded_arm: Running) -> Running:
+    """A file whose tests are for each stack has one of its own, which is ``each_arm``."""
+    return embedded_arm

@@ -45,6 +45,11 @@ STANDING = [fault for fault in EACH if fault.event is None]
 OTHERS = "backend_type = 'client backend' AND application_name NOT IN ('shop', '')"
 
 
+@pytest.fixture
+def arm(each_arm: Running) -> Running:
+    return each_arm
+
+
 def named(fault: Any) -> str:
     return f"{type(fault).__name__}-{fault.target}".replace(" ", "_")
 

@@ -25,6 +25,11 @@ from lab.model.stack import Running
 from lab.probes.health import Health
 
 
+@pytest.fixture
+def arm(each_arm: Running) -> Running:
+    return each_arm
+
+
 def made(kind: type[Any], **written: object) -> Any:
     return TypeAdapter(kind).validate_python(written)
 
@@ -155,7 +160,7 @@ def test_what_was_set_by_somebody_else_meanwhile_stays(arm: Running, client: Red
 def test_a_limit_above_the_data_evicts_nothing_and_says_so(arm: Running, client: Redis) -> None:
     fault = made(Maxmemory, bytes="1GB")
     with fault.inject(arm):
-        assert [dose.bit for dose in fault.dose(arm)] == [False, True]
+        assert [dose.what for dose in fault.dose(arm) if not dose.bit] == ["keys evicted"]
     assert client.dbsize() == KEYS + 1
 
 
@@ -171,17 +176,21 @@ def test_refused_writes_within_a_memory_limit_heal_one_after_the_other(arm: Runn
     assert condition(client) == before
 
 
-def test_all_clients_wait_for_a_slow_command_and_only_for_its_time(arm: Running, client: Redis) -> None:
+def pinged(client: Redis) -> float:
+    """How long one PING takes, in seconds."""
     began = perf_counter()
+    client.ping()
+    return perf_counter() - began
+
+
+def test_all_clients_wait_for_a_slow_command_and_only_for_its_time(arm: Running, client: Redis) -> None:
     with made(SlowCommand, length="200ms").inject(arm):
-        client.ping()
-        waited = perf_counter() - began
+        # The first ones may be heard before the command, which another connection carries.
+        waited = max(pinged(client) for _ in range(50))
     assert waited >= 0.15
     (slow, *_) = client.slowlog_get(1)
     assert b"sha1hex" in slow["command"] and slow["duration"] >= 150_000
-    began = perf_counter()
-    client.ping()
-    assert perf_counter() - began < waited / 3
+    assert min(pinged(client) for _ in range(5)) < waited / 3
 
 
 def test_a_slow_command_ends_with_a_server_that_dies(arm: Running, client: Redis) -> None:
