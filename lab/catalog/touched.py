@@ -40,5 +40,5 @@ def _touches(path: PurePosixPath, scenario: Scenario) -> bool:
 def _kinds(scenario: Scenario) -> set[str]:
     """Every kind of plug-in that a scenario names."""
     measures = (*scenario.symptoms, *scenario.guardrails)
-    used = (*scenario.faults, *scenario.fixes.values(), *scenario.evidence)
-    return {use.kind for use in used} | {one.measure.partition(".")[0] for one in measures}
+    named = [use.kind for uses in (scenario.faults, scenario.fixes.values(), scenario.evidence) for use in uses]
+    return {*named, *(one.measure.partition(".")[0] for one in measures)}

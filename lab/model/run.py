@@ -13,6 +13,8 @@ from lab.model.scenario import Stage, State
 
 _ON_DISK = ConfigDict(extra="forbid")
 
+_ROUNDING = 1e-9
+
 Role = Literal["healthy", "problem", "placebo", "fix", "calm"]
 Phase = Literal["slot", "tail", "closing"]
 
@@ -132,9 +134,12 @@ class BlockPlan:
     user_classes: tuple[str, ...] = ()
 
     def stages_for(self, length_s: float, rate: float) -> tuple[Stage, ...]:
-        """The planned stages for a block as planned; for any other length or rate a single one."""
-        as_planned = length_s == self.length_s and rate == self.rate
-        return self.stages if self.stages and as_planned else (Stage(rate=rate, length=length_s),)
+        """The planned stages, again and again where it lasts longer; for another rate, or less, a single one."""
+        if not self.stages or rate != self.rate:
+            return (Stage(rate=rate, length=length_s),)
+        times = int(length_s / self.length_s + _ROUNDING)
+        rest = length_s - times * self.length_s
+        return self.stages * times + ((Stage(rate=rate, length=rest),) if rest > _ROUNDING else ())
 
 
 @dataclass(frozen=True, config=_ON_DISK, kw_only=True)

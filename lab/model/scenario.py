@@ -240,6 +240,13 @@ class Scenario:
     stop: Stop = Stop()
 
     @property
+    def evidence_names(self) -> tuple[str, ...]:
+        """A name for each piece of evidence: its kind, and a number from the second of a kind on."""
+        kinds = [use.kind for use in self.evidence]
+        before = [kinds[:n].count(kind) for n, kind in enumerate(kinds)]
+        return tuple(f"{kind}-{n + 1}" if n else kind for kind, n in zip(kinds, before, strict=True))
+
+    @property
     def documented(self) -> tuple[str, ...]:
         return tuple(name for name, fix in self.fixes.items() if fix.documented)
 

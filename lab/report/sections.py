@@ -135,7 +135,7 @@ def evidence(report: Report, looks: dict[str, Look]) -> tuple[EvidencePart, ...]
     for name in report.evidence:
         arm, _, probe = name.rpartition(".")
         parts.setdefault(probe, {})[arm] = name
-    order = [use.kind for use in report.scenario.evidence]
+    order = report.scenario.evidence_names
     names = sorted(parts, key=lambda probe: order.index(probe) if probe in order else len(order))
     return tuple(_evidence(report, looks, parts[name]) for name in names)
 

@@ -184,10 +184,13 @@ def test_another_rate_keeps_the_shape_of_the_stages() -> None:
     ]
 
 
-def test_only_a_block_as_planned_has_the_stages() -> None:
+def test_a_longer_stretch_has_the_stages_again_and_a_shorter_one_or_another_rate_has_none() -> None:
     found = block(loaded(f"{STAGES}, {REQUESTS}"))
     assert found.stages_for(found.length_s, found.rate) == found.stages
-    assert found.stages_for(3.0, found.rate) == (Stage(rate=found.rate, length=3.0),)
+    longer = found.stages_for(2.5 * found.length_s, found.rate)
+    assert longer[:-1] == found.stages * 2
+    assert (longer[-1].rate, longer[-1].length) == (found.rate, pytest.approx(found.length_s / 2))
+    assert found.stages_for(0.4, found.rate) == (Stage(rate=found.rate, length=0.4),)
     assert found.stages_for(found.length_s, 6.0) == (Stage(rate=6.0, length=found.length_s),)
     steady = block(STAMPEDE)
     assert steady.stages_for(steady.length_s, steady.rate) == (Stage(rate=100.0, length=0.5),)
