@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from types import MappingProxyType
 
@@ -14,6 +14,7 @@ from lab.model.run import Arm, BlockPlan, Control, Design, FixPlan, Group, Measu
 from lab.model.scenario import FixUse, Load, Scenario, Stage, State
 from lab.model.stack import ArmSpec
 from lab.verdict import child_seed, order
+from lab.verdict.calm import CALM
 
 GAP_S = 0.25
 TAIL_GAP_S = 0.1
@@ -36,7 +37,7 @@ class Choice:
     ``rate`` replaces the scenario's mean rate; stages keep their shape. ``control_as_fix`` puts one arm in
     the place of all ``fixes``: ``placebo``, the problem with their side effects only and no placebo arm
     beside it, or ``perfect``, without any fault. ``strict`` asks for the longer confirm tail, also where
-    the scenario does not.
+    the scenario does not. ``calm`` asks what the fixes cost where nothing is wrong: nothing is judged then.
     """
 
     fixes: tuple[str, ...]
@@ -46,6 +47,7 @@ class Choice:
     rate: float | None = None
     control_as_fix: Control | None = None
     strict: bool = False
+    calm: bool = False
 
 
 def choose_fixes(scenario: Scenario, asked: str | None) -> tuple[str, ...]:
@@ -107,10 +109,13 @@ def _could(scenario: Scenario, needs: set[str], others: Mapping[str, frozenset[s
 
 
 def linked_services(scenario: Scenario) -> frozenset[str]:
-    """Services before which a link stands because a fault acts on it. LabError for one that the stack has not."""
+    """Services, instances of the app among them, before which a link stands because a fault acts on it.
+
+    LabError for one that the stack has not.
+    """
     linked = {use.params.link: use.kind for use in scenario.faults if "link" in use.params.needs}
     for service, kind in linked.items():
-        if service not in scenario.stack.services:
+        if service not in scenario.stack.names:
             raise LabError(
                 f"{kind} has no link to act on",
                 where=scenario.path,
@@ -128,19 +133,20 @@ def problem_module(scenario: Scenario) -> str:
 def make_plan(scenario: Scenario, choice: Choice, measures: Sequence[MeasureSpec]) -> Plan:
     """Decide everything that is decided before the first request."""
     sha = hashlib.sha256(scenario.source.encode()).hexdigest()
+    design = _design(scenario, choice)
     groups, arms, fixes = [], [], []
     for n, names in enumerate(_groups(scenario, choice), start=1):
         members = _arms(scenario, choice, n, names)
         arms += members
         fixes += _fix_plans(scenario, choice, n, names)
-        groups.append(_group(n, members, child_seed(choice.seed, sha, f"order {n}")))
+        groups.append(_group(n, members, design, child_seed(choice.seed, sha, f"order {n}")))
     return Plan(
         scenario=scenario.slug,
         scenario_sha256=sha,
         seed=choice.seed,
         stack=choice.stack,
-        has_healthy=scenario.healthy.by != "limit",
-        design=_design(scenario, choice),
+        has_healthy="healthy" in _common_roles(scenario, choice),
+        design=design,
         measures=tuple(measures),
         arms=tuple(arms),
         groups=tuple(groups),
@@ -150,11 +156,21 @@ def make_plan(scenario: Scenario, choice: Choice, measures: Sequence[MeasureSpec
 
 
 def _design(scenario: Scenario, choice: Choice) -> Design:
+    if choice.calm:
+        return CALM
     return Design(tail=STRICT_TAIL) if scenario.strict or choice.strict else Design()
 
 
 def _groups(scenario: Scenario, choice: Choice) -> list[list[str]]:
     """Fixes that share their arms' shape run side by side, at most ``MOST_ARMS`` arms at once."""
+    if choice.calm and not choice.fixes:
+        raise LabError(
+            f"{scenario.slug} has no fix here whose cost could be measured",
+            where=scenario.path,
+            do=f"name one with --fix: {', '.join(scenario.fixes)}"
+            if scenario.fixes
+            else "name another scenario",
+        )
     if choice.control_as_fix is not None:
         return [list(choice.fixes[:1])]  # the control takes the shape of the first
     by_shape: dict[int, list[str]] = {}
@@ -167,6 +183,8 @@ def _groups(scenario: Scenario, choice: Choice) -> list[list[str]]:
 
 
 def _common_roles(scenario: Scenario, choice: Choice) -> list[str]:
+    if choice.calm:
+        return ["healthy"]
     roles = ["healthy"] if scenario.healthy.by != "limit" else []
     beside = choice.control and choice.control_as_fix != "placebo"  # which is the placebo arm itself
     return [*roles, "problem", *(["placebo"] if beside else [])]
@@ -188,7 +206,8 @@ def _arms(scenario: Scenario, choice: Choice, group: int, fixes: Sequence[str]) 
     ]
     if choice.control_as_fix is not None:
         return [*common, _control_arm(scenario, choice.control_as_fix, group, processes)]
-    return common + [_fix_arm(scenario, name, group, processes) for name in fixes]
+    made = [_fix_arm(scenario, name, group, processes) for name in fixes]
+    return common + ([_calm(arm) for arm in made] if choice.calm else made)
 
 
 def _code(scenario: Scenario, *, well: bool) -> dict[str, str]:
@@ -210,8 +229,15 @@ def _fix_arm(scenario: Scenario, name: str, group: int, processes: int) -> Arm:
     return Arm(name=name, role="fix", group=group, fix=name, code=spec.code, processes=processes)
 
 
+def _calm(arm: Arm) -> Arm:
+    """The same arm without any fault: it is measured, not judged."""
+    return replace(arm, name=f"calm-{arm.name}", role="calm", faulty=False)
+
+
 def _fix_plans(scenario: Scenario, choice: Choice, group: int, names: Sequence[str]) -> list[FixPlan]:
     control = choice.control_as_fix
+    if choice.calm:
+        return []
     if control is None:
         return [_fix_plan(name, group, scenario.fixes[name]) for name in names]
     claim = FixPlan(
@@ -234,9 +260,8 @@ def _fix_plan(name: str, group: int, fix: FixUse) -> FixPlan:
     )
 
 
-def _group(n: int, arms: Sequence[Arm], seed: int) -> Group:
+def _group(n: int, arms: Sequence[Arm], design: Design, seed: int) -> Group:
     names = tuple(arm.name for arm in arms)
-    design = Design()
     return Group(n=n, arms=names, order=order(seed, names, design.looks[-1], design.per_stratum))
 
 

@@ -6,10 +6,9 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
-from sample_app.app import chosen_variants
-from sample_app.serving import listen, serve, serve_in_children
+from sample_app.modules import chosen_variants
+from sample_app.serving import end, listen, serve, serve_in_children
 from sample_app.settings import SettingsError, read_settings
 
 
@@ -23,11 +22,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if chosen.processes < 1:
         parser.error("--processes must be at least 1")
     return chosen
-
-
-def _end(signum: int, _frame: FrameType | None) -> None:
-    """Asked to stop is a good end for a service; interrupted at the keyboard is not."""
-    sys.exit(0 if signum == signal.SIGTERM else 128 + signum)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"cannot listen on {chosen.host}:{chosen.port}: {error}", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, _end)  # uvicorn shuts down first and then comes back to these
-    signal.signal(signal.SIGINT, _end)
+    signal.signal(signal.SIGTERM, end)  # uvicorn shuts down first and then comes back to these
+    signal.signal(signal.SIGINT, end)
     return serve(settings, sockets[0]) if len(sockets) == 1 else serve_in_children(settings, sockets)
 
 

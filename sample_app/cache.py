@@ -63,5 +63,11 @@ class LocalCache(Generic[Value]):
     def set(self, key: Hashable, value: Value) -> None:
         self._values[key] = value
 
+    def forget(self, key: Hashable) -> None:
+        self._values.pop(key, None)
+
+    def held(self) -> list[Hashable]:
+        return list(self._values)
+
     def size(self) -> int:
         return len(self._values)

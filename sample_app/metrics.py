@@ -35,6 +35,12 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.late = Counter(
+            "shop_loop_late_seconds",
+            "Time by which the event loop was late for a timer, in all",
+            registry=self.registry,
+        )
+
     def watch(self, name: str, what: str, read: Callable[[], float]) -> None:
         """Export what ``read`` returns at each scrape as the gauge ``name``."""
         Gauge(name, what, registry=self.registry).set_function(read)

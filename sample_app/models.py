@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, Integer, SmallInteger, Text, func
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
 class Base(DeclarativeBase):
@@ -34,6 +34,7 @@ class Product(Base):
     description: Mapped[str]
     price_cents: Mapped[int]
     stock: Mapped[int]
+    revision: Mapped[int] = mapped_column(server_default="1")  # how many prices it has had
 
 
 class Order(Base):
@@ -45,6 +46,9 @@ class Order(Base):
     status: Mapped[str]
     total_cents: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    customer: Mapped[Customer] = relationship()
+    items: Mapped[list[OrderItem]] = relationship(order_by="OrderItem.line")
 
 
 class OrderItem(Base):

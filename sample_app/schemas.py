@@ -29,9 +29,34 @@ class ProductPage(ProductLine):
     stock: int
 
 
+class Offer(FromRow):
+    """What a product costs; each new price has the next revision."""
+
+    id: int
+    name: str
+    price_cents: int
+    revision: int
+
+
+class NewPrice(BaseModel):
+    price_cents: int = Field(ge=1, le=10_000_000)
+
+
+class MonthOfSales(FromRow):
+    month: str
+    sold: int
+    revenue_cents: int
+
+
 class RankedProduct(FromRow):
     id: int
     name: str
+    category: str
+    sold: int
+    revenue_cents: int
+
+
+class CategorySales(FromRow):
     category: str
     sold: int
     revenue_cents: int
@@ -70,6 +95,21 @@ class ItemLine(FromRow):
 class OrderPage(OrderLine):
     customer_id: int
     items: list[ItemLine]
+
+
+class InvoiceLine(FromRow):
+    name: str
+    quantity: int
+    unit_price_cents: int
+
+
+class Invoice(BaseModel):
+    id: int
+    name: str
+    city: str
+    total_cents: int
+    created_at: datetime
+    lines: list[InvoiceLine]
 
 
 class WantedItem(BaseModel):

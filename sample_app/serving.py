@@ -11,6 +11,7 @@ from types import FrameType
 
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp
 
 from sample_app.app import create_app
 from sample_app.logs import log, set_up_logs
@@ -40,9 +41,14 @@ def serve(settings: Settings, listening: socket.socket, lifeline: int | None = N
     parent is gone, however it went, and this process ends too.
     """
     set_up_logs(settings.log_level)
+    return serve_app(create_app(settings), listening, lifeline)
+
+
+def serve_app(app: ASGIApp, listening: socket.socket, lifeline: int | None = None) -> int:
+    """Serve any app like the shop; see :func:`serve`."""
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(settings),
+            app,
             http="httptools",  # pinned like the loop below: uvicorn takes whatever happens to be installed
             timeout_keep_alive=300,
             timeout_graceful_shutdown=1,
@@ -65,6 +71,11 @@ def serve(settings: Settings, listening: socket.socket, lifeline: int | None = N
 def _stop(server: uvicorn.Server, lifeline: int) -> None:
     asyncio.get_running_loop().remove_reader(lifeline)
     server.should_exit = True
+
+
+def end(signum: int, _frame: FrameType | None) -> None:
+    """Asked to stop is a good end for a service; interrupted at the keyboard is not."""
+    sys.exit(0 if signum == signal.SIGTERM else 128 + signum)
 
 
 def serve_in_children(settings: Settings, sockets: list[socket.socket]) -> int:

@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-ENVIRONMENT = ("database_url", "redis_url", "slow_request_ms", "pool_size", "log_level")
+ENVIRONMENT = ("database_url", "redis_url", "slow_request_ms", "pool_size", "log_level", "debug")
 
 
 class SettingsError(Exception):
@@ -31,6 +31,10 @@ class Settings(BaseModel):
     slow_request_ms: float = Field(default=1000, gt=0)
     pool_size: int = Field(default=4, ge=1)  # two for each core of a small database server
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    debug: bool = False  # whoever can ask the app may then profile it, so only where nobody else can
+
+
+Document = TypeVar("Document", bound=BaseModel)
 
 
 def read_settings(source: str | None, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -38,11 +42,18 @@ def read_settings(source: str | None, environment: Mapping[str, str] = os.enviro
 
     Raises :class:`SettingsError`.
     """
+    return read_document(Settings, source, environment)
+
+
+def read_document(
+    form: type[Document], source: str | None, environment: Mapping[str, str] = os.environ
+) -> Document:
+    """The same for settings of another ``form``."""
     try:
         if source is None:
-            return Settings.model_validate(_from_environment(environment))
+            return form.model_validate(_from_environment(environment))
         text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-        return Settings.model_validate_json(text)
+        return form.model_validate_json(text)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read the settings: {error}") from error
     except ValidationError as error:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+from sqlalchemy.pool import QueuePool
 
 from sample_app.cache import Cache, LocalCache, Reads
 from sample_app.database import Database
@@ -18,7 +19,8 @@ class Shop:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.database = Database(settings.database_url, settings.pool_size)
+        self._databases: list[Database] = []
+        self.database = self.connect_database(settings.pool_size)
         self.reads = Reads()
         self.local: LocalCache[int] = LocalCache(size=1000, ttl_s=30, reads=self.reads)
         self.metrics = Metrics()
@@ -27,6 +29,16 @@ class Shop:
         self.metrics.watch("shop_pool_in_use", "Database connections in use", self.database.checked_out)
         self.metrics.watch("shop_cache_hits", "Cache reads answered so far", lambda: self.reads.hits)
         self.metrics.watch("shop_cache_misses", "Cache reads not answered so far", lambda: self.reads.misses)
+
+    def connect_database(self, pool_size: int | None, **options: Any) -> Database:
+        """A database with a pool of its own, or none; see :class:`Database`."""
+        database = Database(self.settings.database_url, pool_size, **options)
+        self._databases.append(database)
+        return database
+
+    def pools(self) -> list[QueuePool]:
+        """Of all its databases, that of most routes first."""
+        return [pool for database in self._databases for pool in database.pools()]
 
     def connect_cache(self, pool: type[ConnectionPool] = ConnectionPool, **options: Any) -> Cache:
         """A cache with a connection pool of its own; ``options`` are redis-py's.
@@ -43,7 +55,8 @@ class Shop:
     async def close(self) -> None:
         for client in self._clients:
             await client.aclose(close_connection_pool=True)
-        await self.database.close()
+        for database in self._databases:
+            await database.close()
 
 
 async def _of_request(request: Request) -> Shop:  # async, or FastAPI would send it through a thread

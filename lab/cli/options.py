@@ -26,6 +26,10 @@ NoControl = Annotated[bool, typer.Option("--no-control", help="Leave out the pla
 Strict = Annotated[
     bool, typer.Option("--strict", help="A fix must stay clean for 44 blocks, not 17, to end RESOLVED.")
 ]
+Calm = Annotated[
+    bool,
+    typer.Option("--calm", help="Judge nothing: measure what the fixes cost while nothing is wrong."),
+]
 Formats = Annotated[str, typer.Option("--report", help="html, json, junit, md, github.")]
 Inconclusive = Annotated[str, typer.Option(help="In JUnit: error or skip.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Refuse where another run is measuring.")]

@@ -8,8 +8,8 @@ import webbrowser
 from pathlib import Path
 
 from lab.catalog import kinds
-from lab.cli.run import on_inconclusive
 from lab.cli.sources import fix_sources
+from lab.cli.typed import on_inconclusive
 from lab.errors import Exit, LabError
 from lab.store import RunFolder, find
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from lab.cli.hosts import allowed
-from lab.cli.run import seconds_of
+from lab.cli.typed import seconds_of
 from lab.driver.options import Address
 from lab.errors import LabError
 

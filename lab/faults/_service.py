@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import socket
-from urllib.parse import urlsplit
 
 from lab.errors import EnvironmentFailed
 from lab.model.dose import Dose
 from lab.model.stack import Running, ServiceName
 
 _ASKED = {
-    "app": b"GET /health HTTP/1.0\r\n\r\n",
     "redis": b"PING\r\n",
     "postgres": b"\x00\x00\x00\x08\x04\xd2\x16\x2f",  # SSLRequest: answered with one byte, before any login
 }
+_ASKED_APP = b"GET /health HTTP/1.0\r\n\r\n"
 _TRIES = 5
 _CLOSED_WITHIN_S = 0.2
 
 
 def need_up(running: Running, service: ServiceName) -> None:
     """Raises EnvironmentFailed where the arm has no such service, or it is down."""
-    if not _url(running, service):
+    if service not in running.services:
         raise EnvironmentFailed(
             what=f"there is no {service} in this stack",
             where=running.name,
-            why="the scenario's stack.services leaves it out",
-            do="name a service that the stack has, or add it to stack.services",
+            why=f"it has {', '.join(running.services)}",
+            do="name one of them; the scenario's stack says which services and how many instances there are",
         )
     if not running.alive(service):
         raise EnvironmentFailed(
@@ -55,9 +54,9 @@ def answers(running: Running, service: ServiceName, within_s: float) -> bool:
     """Whether it takes a connection and says anything at all to a question. Raises EnvironmentFailed where
     it takes none."""
     try:
-        with socket.create_connection(_address(running, service), timeout=2) as line:
+        with socket.create_connection(running.address(service), timeout=2) as line:
             line.settimeout(within_s)
-            line.sendall(_ASKED[service])
+            line.sendall(_ASKED.get(service, _ASKED_APP))
             return bool(line.recv(1))
     except TimeoutError:
         return False
@@ -73,18 +72,9 @@ def answers(running: Running, service: ServiceName, within_s: float) -> bool:
 def _refuses(running: Running, service: ServiceName) -> bool:
     """Refused, or taken by the container engine's forwarder and closed at once."""
     try:
-        with socket.create_connection(_address(running, service), timeout=_CLOSED_WITHIN_S) as line:
+        with socket.create_connection(running.address(service), timeout=_CLOSED_WITHIN_S) as line:
             return line.recv(1) == b""
     except TimeoutError:
         return False
     except OSError:
         return True
-
-
-def _address(running: Running, service: ServiceName) -> tuple[str, int]:
-    parts = urlsplit(_url(running, service))
-    return parts.hostname or "127.0.0.1", parts.port or 0
-
-
-def _url(running: Running, service: ServiceName) -> str:
-    return {"app": running.url, "postgres": running.dsn, "redis": running.redis_url}[service]

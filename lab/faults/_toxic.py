@@ -6,13 +6,14 @@ the link and past it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import ceil, sqrt
 from statistics import median
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict
+from pydantic import AfterValidator, ConfigDict, WithJsonSchema
 from pydantic.dataclasses import dataclass
 
 from lab.errors import EnvironmentFailed
@@ -22,7 +23,22 @@ from lab.model.dose import Dose
 from lab.model.stack import LinkPoint, Running
 from lab.model.units import Share
 
-Linked = Literal["postgres", "redis"]
+_LINKED = r"(app-[1-9]\d?|postgres|redis)"
+
+
+def _linked(name: str) -> str:
+    if not re.fullmatch(_LINKED, name):
+        several = "where the app has several instances also 'app-1', 'app-2' and so on"
+        raise ValueError(f"expected 'postgres' or 'redis', got {name!r}; {several}")
+    return name
+
+
+Linked = Annotated[
+    str,
+    AfterValidator(_linked),
+    WithJsonSchema({"type": "string", "pattern": f"^{_LINKED}$", "examples": ["postgres", "redis", "app-2"]}),
+]
+Server = Literal["postgres", "redis"]  # those that answer with as many bytes as they are asked for
 Stream = Literal["downstream", "upstream"]
 FORM = ConfigDict(extra="forbid")
 PATIENCE_S = 0.5  # for an answer that takes a millisecond, on a machine that is busy otherwise

@@ -1,4 +1,4 @@
-"""Redis and Postgres over connections of one's own, raw: so that bytes, pieces and resets can be counted.
+"""Redis, Postgres and the app over connections of one's own, raw: so that bytes, pieces and resets can be counted.
 
 The message formats are those of https://redis.io/docs/latest/develop/reference/protocol-spec/ and
 https://www.postgresql.org/docs/current/protocol-message-formats.html.
@@ -51,8 +51,13 @@ class Try:
 
 
 def small(service: ServiceName) -> Question:
-    """The cheapest that a server can be asked: PING or SELECT 1."""
-    return _redis("PING", b"PONG\r\n") if service == "redis" else _query(b"SELECT 1")
+    """The cheapest that one can be asked: PING, SELECT 1, or whether the app is ready."""
+    if service == "redis":
+        return _redis("PING", b"PONG\r\n")
+    return _query(b"SELECT 1") if service == "postgres" else _READY
+
+
+_READY = Question(b"GET /ready HTTP/1.1\r\nHost: shop\r\n\r\n", b'{"status":"ready"}')
 
 
 def fetching(service: ServiceName, size: int) -> Question:
@@ -150,7 +155,7 @@ def tries(
 def _some_tries(
     service: ServiceName, address: Address, number: int, patience_s: float, closing: bool
 ) -> list[Try]:
-    question = small("redis").sent if service == "redis" else _SSL_REQUEST
+    question = _SSL_REQUEST if service == "postgres" else small(service).sent
     found: list[Try] = []
     with ExitStack() as opened, selectors.DefaultSelector() as waiting:
         for _ in range(number):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from lab.faults._toxic import FORM, PATIENCE_S, Toxic, measured, whole
+from lab.faults._toxic import FORM, PATIENCE_S, Server, Toxic, measured, whole
 from lab.faults._wire import Address, Answer, carrying, fetching, line
 from lab.model.dose import Dose
 from lab.model.stack import Running
@@ -21,6 +21,7 @@ _MOST = 16_000_000
 class Bandwidth(Toxic):
     """Let no more than ``rate`` pass on each connection to a service; 100KB is 100,000 bytes a second."""
 
+    link: Server
     rate: Bytes
 
     toxic: ClassVar[str] = "bandwidth"

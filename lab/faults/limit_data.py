@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from lab.faults._toxic import FORM, PATIENCE_S, Toxic, measured, whole
+from lab.faults._toxic import FORM, PATIENCE_S, Server, Toxic, measured, whole
 from lab.faults._wire import Cut, carrying, fetching, line
 from lab.model.dose import Dose
 from lab.model.stack import Running
@@ -21,6 +21,7 @@ _STEPS = 20
 class LimitData(Toxic):
     """Close a connection to a service after it has carried so many ``bytes`` in one direction, 2KB to 64MB."""
 
+    link: Server
     bytes: Bytes
 
     toxic: ClassVar[str] = "limit_data"

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from lab.faults._toxic import FORM, PATIENCE_S, Toxic, whole
+from lab.faults._toxic import FORM, PATIENCE_S, Server, Toxic, whole
 from lab.faults._wire import Address, Answer, carrying, fetching, line
 from lab.model.dose import Dose
 from lab.model.stack import Running
@@ -26,6 +26,7 @@ class Slicer(Toxic):
     Without a pause between them TCP would put the pieces together again.
     """
 
+    link: Server
     size: Bytes
     variation: Bytes = 0.0
     delay: Seconds

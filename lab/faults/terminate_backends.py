@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from lab.faults._postgres import connected, missing
 from lab.faults._sessions import app_backends, end_all, until
 from lab.model.dose import Dose
 from lab.model.stack import Running
+from lab.model.units import Seconds
 
 _GONE_S = 1.0
 _ENDED: Noted[frozenset[tuple[int, object]]] = Noted()
@@ -21,9 +23,13 @@ _ENDED: Noted[frozenset[tuple[int, object]]] = Noted()
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class TerminateBackends:
-    """End the app's sessions in Postgres, all or those with the application_name ``of``; it passes by itself."""
+    """End the app's sessions in Postgres, all or those with the application_name ``of``; it passes by itself.
+
+    With ``again``, that time later, also those that the app has opened since.
+    """
 
     of: str | None = None
+    again: Seconds | None = None
 
     needs: ClassVar[frozenset[str]] = frozenset({"postgres"})
     event: ClassVar[str | None] = "termination"
@@ -40,10 +46,15 @@ class TerminateBackends:
 
     @contextmanager
     def inject(self, running: Running) -> Iterator[Mapping[str, Any]]:
-        """End the sessions, yield ``{"terminated": how many}``."""
+        """End the sessions, yield ``{"terminated": how many}``, those of the second time among them."""
         found = self._backends(running)
         with connected(running, "terminate sessions") as database:
             end_all(database, found)
+            if self.again is not None:
+                threading.Event().wait(self.again)
+                since = [one for one in app_backends(running, database, self.of) if one not in found]
+                end_all(database, since)
+                found += since
         with _ENDED.kept(running, self.target, frozenset(found)):
             yield {"terminated": len(found)}
 

@@ -6,15 +6,32 @@ A stack is one app with its own Postgres and Redis. Stack plug-ins implement :cl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
+
+from pydantic import AfterValidator, WithJsonSchema
 
 from lab.model.dose import Dose
 
-ServiceName = Literal["app", "postgres", "redis"]
+_SERVICE = r"(app(-[1-9]\d?)?|balancer|postgres|redis)"
+
+
+def _service(name: str) -> str:
+    if not re.fullmatch(_SERVICE, name):
+        several = "where the app has several instances also 'app-1', 'app-2' and so on, and 'balancer'"
+        raise ValueError(f"expected 'app', 'postgres' or 'redis', got {name!r}; {several}")
+    return name
+
+
+ServiceName = Annotated[
+    str,  # one of ``Running.services``
+    AfterValidator(_service),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SERVICE}$", "examples": ["app", "app-2", "redis"]}),
+]
 Report = Callable[[str], None]  # one plain line of progress
 
 
@@ -26,14 +43,30 @@ class ArmSpec:
     app: str = "sample_app"
     services: tuple[str, ...] = ("postgres", "redis")
     processes: int = 1
+    instances: int = 1  # of the app; more than one stand behind a balancer
     code: Mapping[str, str] = field(default_factory=dict)  # problem module -> variant
     environment: Mapping[str, str] = field(default_factory=dict)
-    links: frozenset[str] = frozenset()  # services that the app reaches through a link
+    links: frozenset[str] = frozenset()  # services that are reached through a link
+
+    @property
+    def apps(self) -> tuple[str, ...]:
+        """The names of the app's instances."""
+        return ("app",) if self.instances == 1 else tuple(f"app-{n + 1}" for n in range(self.instances))
+
+    @property
+    def front(self) -> str:
+        """What is asked: the app, or the balancer before its instances."""
+        return "app" if self.instances == 1 else "balancer"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Whatever runs, each after what asks it."""
+        return tuple(dict.fromkeys((self.front, *self.apps, *self.services)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkPoint:
-    """Where a link stands between the app and one service. Addresses are those by which the lab reaches them."""
+    """Where a link stands before one service. Addresses are those by which the lab reaches them."""
 
     api: str  # URL of the link's HTTP API
     proxy: str  # its name there
@@ -58,13 +91,32 @@ class RunContext:
 
 
 class Running(Protocol):
-    """One arm, up and answering. Every address is on 127.0.0.1."""
+    """One arm, up and answering. Every address is on 127.0.0.1.
+
+    Its services are ``app``, or the ``balancer`` before ``app-1`` and so on, and those that the app asks.
+    Where a method takes one, another name raises EnvironmentFailed.
+    """
 
     name: str
-    url: str  # the app, without a trailing slash
+    url: str  # of the front, without a trailing slash
     dsn: str  # Postgres as its superuser, a libpq URL; "" where there is none
     redis_url: str  # "" where there is none
     versions: Mapping[str, str]
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Each after what asks it."""
+
+    @property
+    def front(self) -> str:
+        """The one that is asked first."""
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """Of the app, one or more."""
+
+    def address(self, service: ServiceName) -> tuple[str, int]:
+        """Where it listens, past its link."""
 
     def logs(self, service: ServiceName, lines: int = 20) -> str:
         """The last lines of a service's log."""
@@ -92,9 +144,9 @@ class Running(Protocol):
         self, *, code: Mapping[str, str | None] | None = None, settings: Mapping[str, object] | None = None
     ) -> None:
         """Start the app anew with other variants (by problem module) and settings (by name); those that are not
-        named stay as they are, and None puts one back as the arm was made.
+        named stay as they are, and None puts one back as the arm was made. All its instances, and the balancer.
 
-        Nothing where the app is up and runs so already. Raises EnvironmentFailed where it refuses to.
+        Nothing where they are up and run so already. Raises EnvironmentFailed where one refuses to.
         """
 
     def end(self, service: ServiceName, grace_s: float) -> str:
@@ -253,6 +305,7 @@ class Evidence:
     command: str
     text: str
     kind: str = ""
+    picture: str = ""  # an SVG where there is one, which says it better than the text
 
 
 class CounterProbe(Protocol):

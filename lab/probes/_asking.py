@@ -14,15 +14,21 @@ if TYPE_CHECKING:
     from redis import Redis
 
 TIMEOUT_S = 5
+_OTHER_ROLE = (
+    "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname <> current_user ORDER BY rolsuper LIMIT 1"
+)
 
 
 @contextmanager
-def postgres(running: Running) -> Iterator[Connection[Any]]:
-    """A connection of the superuser, each statement its own transaction. Raises EnvironmentFailed."""
+def postgres(running: Running, role: str | None = None) -> Iterator[Connection[Any]]:
+    """A connection of ``role``, else of the superuser, each statement its own transaction.
+
+    Raises EnvironmentFailed.
+    """
     import psycopg
 
     try:
-        with psycopg.connect(running.dsn, autocommit=True, connect_timeout=TIMEOUT_S) as database:
+        with psycopg.connect(running.dsn, user=role, autocommit=True, connect_timeout=TIMEOUT_S) as database:
             yield database
     except psycopg.Error as error:
         raise EnvironmentFailed(
@@ -31,6 +37,12 @@ def postgres(running: Running) -> Iterator[Connection[Any]]:
             why=f"{error}\n{running.logs('postgres')}",
             do="look at the log of postgres in the run folder",
         ) from error
+
+
+def app_role(database: Connection[Any]) -> str | None:
+    """The role that the app connects as; None where it is the lab's own."""
+    role = database.execute(_OTHER_ROLE).fetchone()
+    return None if role is None else str(role[0])
 
 
 @contextmanager
@@ -56,6 +68,19 @@ def redis(running: Running) -> Iterator[Redis]:
         ) from error
     finally:
         client.close()
+
+
+def redis_cli(running: Running) -> str:
+    """How a person begins to ask this Redis. A password stays untold: what is shown may be sent to others."""
+    host, _, port = (
+        running.redis_url.rpartition("@")[2].removeprefix("redis://").partition("/")[0].partition(":")
+    )
+    return f"redis-cli -h {host} -p {port or 6379}"
+
+
+def text(answer: object) -> str:
+    """An answer of Redis, which is bytes where it is not told to decode."""
+    return answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -24,11 +24,10 @@ MOST_KEPT = 16  # connections, of arms that come and go
 PREFLIGHT = 5
 TIMEOUT_S = 2  # the connection reserved for superusers is there even when all others are taken
 _COUNTED = (
-    "SELECT count(*), count(*) FILTER (WHERE state = 'active') FROM pg_stat_activity"
+    "SELECT count(*), count(*) FILTER (WHERE state = 'active'),"
+    " count(*) FILTER (WHERE state LIKE 'idle in transaction%'"
+    " AND clock_timestamp() - state_change > interval '500 ms') FROM pg_stat_activity"
     " WHERE backend_type = 'client backend' AND usename <> current_user"
-)
-_OTHER_ROLE = (
-    "SELECT rolname FROM pg_roles WHERE rolcanlogin AND rolname <> current_user ORDER BY rolsuper LIMIT 1"
 )
 
 
@@ -52,10 +51,17 @@ class Connections:
             reading="active",
             statistic="mean",
         ),
+        "idle_in_transaction": Gauge(
+            unit="connections",
+            scale="difference",
+            doc="How many had held a transaction open for half a second without a statement, on average",
+            reading="idle in transaction",
+            statistic="mean",
+        ),
     }
 
     def sample(self, running: Running) -> Mapping[str, float]:
-        """Connections open and active now. Raises EnvironmentFailed where the server does not answer."""
+        """Connections open, active, idle in a transaction now. Raises EnvironmentFailed without an answer."""
         import psycopg
 
         try:
@@ -68,20 +74,20 @@ class Connections:
                 why=str(error),
                 do="look at the log of postgres in the run folder",
             ) from error
-        return {"open": told[0], "active": told[1]}
+        return dict(zip(("open", "active", "idle in transaction"), told, strict=True))
 
     def preflight(self, running: Running) -> str:
         """Open a known number of connections as another role, and read them back at once."""
         import psycopg
 
         with _asking.postgres(running) as database:
-            role = database.execute(_OTHER_ROLE).fetchone()
+            role = _asking.app_role(database)
         if role is None:
             return "the app connects as the same role as the lab, so its connections cannot be told apart"
         before = self.sample(running)["open"]
         with ExitStack() as opened:
             for _ in range(PREFLIGHT):
-                opened.enter_context(psycopg.connect(running.dsn, user=role[0], connect_timeout=TIMEOUT_S))
+                opened.enter_context(psycopg.connect(running.dsn, user=role, connect_timeout=TIMEOUT_S))
             counted = self.sample(running)["open"] - before
         if counted == PREFLIGHT:
             return ""
@@ -113,7 +119,7 @@ def _borrowed(dsn: str) -> Iterator[Connection[Any]]:
         one.close()
 
 
-def _answer(line: PGconn) -> tuple[float, float]:
+def _answer(line: PGconn) -> tuple[float, ...]:
     """Ask, and wait ``TIMEOUT_S`` at most: a server that stands still keeps its connections and never answers.
     Raises psycopg.OperationalError."""
     from psycopg import OperationalError
@@ -134,4 +140,4 @@ def _answer(line: PGconn) -> tuple[float, float]:
             results.append(result)
     if len(results) != 1 or results[0].status != ExecStatus.TUPLES_OK:
         raise OperationalError(line.get_error_message() or "an answer without numbers")
-    return float(results[0].get_value(0, 0) or 0), float(results[0].get_value(0, 1) or 0)
+    return tuple(float(results[0].get_value(0, n) or 0) for n in range(results[0].nfields))

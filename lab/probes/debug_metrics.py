@@ -9,6 +9,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from lab.model.stack import Evidence, Running
+from lab.probes._web import asked
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -31,12 +32,9 @@ class DebugMetrics:
 
 def _get(url: str) -> str:
     from urllib.error import HTTPError
-    from urllib.request import ProxyHandler, build_opener
 
     try:
-        # Loopback only: a proxy from the environment must not stand between the lab and its own app.
-        with build_opener(ProxyHandler({})).open(url, timeout=5) as answer:
-            body = answer.read().decode(errors="replace")
+        body = asked(url)[1]
     except HTTPError as error:
         return f"HTTP {error.code} {error.reason}"
     except OSError as error:
@@ -44,4 +42,4 @@ def _get(url: str) -> str:
     try:
         return json.dumps(json.loads(body), indent=2)
     except ValueError:
-        return str(body)
+        return body

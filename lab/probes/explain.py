@@ -8,20 +8,14 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from lab.errors import EnvironmentFailed
 from lab.model.stack import Evidence, Running
-from lab.probes import _asking
-
-if TYPE_CHECKING:
-    from psycopg import Connection
+from lab.probes import _asking, _server_log
 
 _SETTINGS = {
     "auto_explain.log_analyze": "on",
@@ -46,9 +40,8 @@ class Explain:
     def capture(self, running: Running) -> Evidence:
         """The first plan that Postgres logs. Raises EnvironmentFailed where none shows within 10 s."""
         with _asking.postgres(running) as database:
-            _refuse_fixed(database, running)
-            mark = _mark(database)
-            with _plans_logged(database):
+            mark = _server_log.mark(database)
+            with _server_log.switched(database, running, _SETTINGS):
                 plan = _await_plan(running, mark, f"/* {self.of} */")
         found = _STATEMENT.search(plan)
         statement = " ".join(found[1].split()) if found else f"/* {self.of} */"
@@ -58,39 +51,6 @@ class Explain:
             text=plan,
             kind="explain",
         )
-
-
-def _refuse_fixed(database: Connection[Any], running: Running) -> None:
-    """What stands on the server's command line cannot be changed while it runs."""
-    asked = "SELECT name FROM pg_settings WHERE source = 'command line' AND name = ANY(%s)"
-    fixed = [str(row[0]) for row in database.execute(asked, [list(_SETTINGS)])]
-    if fixed:
-        raise EnvironmentFailed(
-            what="Postgres cannot be made to log its plans",
-            where=f"postgres of {running.name}",
-            why=f"its command line fixes {', '.join(fixed)}",
-            do="start the server without this setting: its default logs nothing either",
-        )
-
-
-def _mark(database: Connection[Any]) -> str:
-    """A line in the server's log after which everything is new."""
-    mark = f"plans from here {uuid.uuid4().hex}"
-    database.execute(f"DO $$ BEGIN RAISE LOG '{mark}'; END $$".encode())
-    return mark
-
-
-@contextmanager
-def _plans_logged(database: Connection[Any]) -> Iterator[None]:
-    try:
-        for name, value in _SETTINGS.items():
-            database.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
-        database.execute("SELECT pg_reload_conf()")
-        yield
-    finally:
-        for name in _SETTINGS:
-            database.execute(f"ALTER SYSTEM RESET {name}".encode())
-        database.execute("SELECT pg_reload_conf()")
 
 
 def _await_plan(running: Running, mark: str, label: str) -> str:

@@ -1,8 +1,9 @@
-"""What Postgres itself counts for the statements of one label: pg_stat_statements, not the app's word."""
+"""What Postgres itself counts for the statements of the app: pg_stat_statements, not the app's word."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from pydantic import ConfigDict
@@ -19,7 +20,10 @@ _COUNTED = """
            coalesce(sum(total_exec_time), 0)::float8,
            coalesce(sum(rows), 0)::float8,
            (SELECT dealloc FROM pg_stat_statements_info)
-    FROM pg_stat_statements WHERE strpos(query, %s) > 0
+    FROM pg_stat_statements
+    WHERE CASE WHEN %(label)s::text IS NULL
+          THEN userid <> (SELECT oid FROM pg_roles WHERE rolname = current_user)
+          ELSE strpos(query, %(label)s) > 0 END
 """
 
 PREFLIGHT = 50
@@ -29,9 +33,12 @@ _UNUSUAL = "abs(1) - abs(2) + abs(3) - abs(4) + abs(5)"
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Postgres:
-    """Counters of the statements that carry the comment ``/* of */``."""
+    """Counters of the statements that carry the comment ``/* of */``; without ``of``, of all the app's statements.
 
-    of: str
+    Those that an ORM sends by itself carry no comment; the app's role is any that is not the lab's own.
+    """
+
+    of: str | None = None
 
     needs: ClassVar[frozenset[str]] = frozenset({"postgres"})
     lag_s: ClassVar[float] = 0.0  # pg_stat_statements counts at the end of each statement
@@ -49,7 +56,7 @@ class Postgres:
     def read(self, running: Running) -> Mapping[str, float]:
         """Totals since the server started. Raises EnvironmentFailed, also where entries were dropped."""
         with _asking.postgres(running) as database:
-            row = database.execute(_COUNTED, [f"/* {self.of} */"]).fetchone()
+            row = database.execute(_COUNTED, {"label": self.of and f"/* {self.of} */"}).fetchone()
         if row is None or row[4]:
             raise EnvironmentFailed(
                 what="pg_stat_statements has dropped statements, so its counts are not whole",
@@ -60,11 +67,15 @@ class Postgres:
         return dict(zip(("calls", "blocks", "time_ms", "rows"), map(float, row[:4]), strict=True))
 
     def preflight(self, running: Running) -> str:
-        """Execute a labelled statement a known number of times and read the count back at once."""
+        """Execute a statement a known number of times as the app's role and read the count back at once."""
         label = "counter_check"
-        check = Postgres(of=label)
-        before = check.read(running)["calls"]
+        check = replace(self, of=self.of and label)
         with _asking.postgres(running) as database:
+            role = _asking.app_role(database)
+        if role is None and self.of is None:
+            return "the app connects as the same role as the lab, so its statements cannot be told apart"
+        before = check.read(running)["calls"]
+        with _asking.postgres(running, role) as database:
             for _ in range(PREFLIGHT):
                 database.execute(f"SELECT /* {label} */ {_UNUSUAL}")
         counted = check.read(running)["calls"] - before

@@ -43,7 +43,7 @@ class Neighbours:
     def watch_idle(self, shares: Mapping[str, float], runnings: Sequence[Running]) -> None:
         """Note what each arm used of one core while nobody asked it anything."""
         below = {process.pid for process in self._below()}
-        apart = [one.name for one in runnings if not set(one.pids("app")) & below]
+        apart = [one.name for one in runnings if not set(one.pids(one.front)) & below]
         self.idle_share = sum(shares.get(name, 0.0) for name in apart) / (os.cpu_count() or 1)
 
     def share(self, before: Used, after: Used) -> float:
@@ -54,7 +54,7 @@ class Neighbours:
         """Now. An arm in containers is not below this process, so it is counted by itself."""
         below = self._below()
         own = sum(map(_cpu_s, below))
-        if not set(running.pids("app")) & {process.pid for process in below}:
+        if not set(running.pids(running.front)) & {process.pid for process in below}:
             own += running.cpu_seconds()
         times = Cpu.read()
         return Used(capacity_s=times.total * self._tick_s, machine_s=times.busy * self._tick_s, run_s=own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from lab.model.kinds import Kinds
 from lab.model.scenario import FaultUse, FixUse
@@ -13,6 +14,7 @@ from lab.scenario.healthy import check_healthy
 from lab.scenario.load import check_load
 from lab.scenario.measures import check_measures
 from lab.scenario.parts import Parts
+from lab.scenario.problems import unknown
 from lab.scenario.reading import Placed, Reading
 from lab.scenario.requests import check_request
 from lab.scenario.tree import Path
@@ -38,6 +40,7 @@ def check(reading: Reading, kinds: Kinds, parts: Parts) -> None:
     _stack(reading, parts)
     check_load(reading, parts)
     _services(reading, kinds, parts)
+    _names(reading, parts)
     _closing(reading, parts)
     check_healthy(reading, parts)
     check_measures(reading, kinds, parts)
@@ -125,8 +128,23 @@ def _services(reading: Reading, kinds: Kinds, parts: Parts) -> None:
         for one in parts.measures
     ]
     for at, kind, plugin in uses:
-        for service in sorted(missing & set(getattr(plugin, "needs", ()))):
+        needs = set(getattr(plugin, "needs", ()))
+        for service in sorted(missing & needs):
             reading.problem(at, f"{kind} needs {service}: add it to the services of the stack")
+        if "balancer" in needs and parts.stack.instances == 1:
+            reading.problem(at, f"{kind} needs a balancer: write stack: {{instances: 3}}, or another number")
+
+
+def _names(reading: Reading, parts: Parts) -> None:
+    """Instances and the balancer are there only where the stack asks for several; then the app is not one."""
+    if parts.stack is None:
+        return
+    uses: list[Placed[Any]] = [*parts.faults, *parts.fixes, *parts.evidence]
+    for placed in uses:
+        for key in ("service", "link"):
+            named = getattr(placed.value.params, key, None)
+            if named is not None and named not in (*parts.stack.names, *_SERVICES):
+                reading.problem((*placed.at, key), unknown("service of the stack", named, parts.stack.names))
 
 
 def _closing(reading: Reading, parts: Parts) -> None:

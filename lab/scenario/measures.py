@@ -64,7 +64,7 @@ def _of_a_gauge(reading: Reading, kinds: Kinds, parts: Parts, placed: Placed[Mea
     """``of`` is a service of the stack, where the probe can look at one."""
     at, measure = placed.at, placed.value
     source = measure.measure.partition(".")[0]
-    services = ("app", *(parts.stack.services if parts.stack is not None else ()))
+    services = parts.stack.names if parts.stack is not None else ("app",)
     if measure.of is not None and "of" not in keys_of(kinds.gauges[source]):
         reading.problem((*at, "of"), f"{source} counts for the whole server: leave out", key=True)
     elif measure.of is not None and measure.of not in services:
@@ -79,9 +79,7 @@ def _label(reading: Reading, kinds: Kinds, parts: Parts, placed: Placed[Measure]
     at, label = placed.at, placed.value.of
     app = parts.stack.app if parts.stack is not None else ""
     known = kinds.labels.get(app, frozenset())
-    if label is None:
-        reading.problem(at, f"missing key 'of': {placed.value.measure} counts for one label of the app's SQL")
-    elif known and label not in known:
+    if known and label is not None and label not in known:
         reading.problem((*at, "of"), unknown("label of a statement", label, known))
 
 

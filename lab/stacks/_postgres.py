@@ -7,7 +7,8 @@ ROLE = "shop"
 SUPERUSER = "postgres"
 
 # With what an administrator has a service end. A Postgres asked by SIGTERM waits for its clients to leave.
-ASK = {"app": "SIGTERM", "redis": "SIGTERM", "postgres": "SIGINT"}
+ASK = {"postgres": "SIGINT"}
+ASK_OTHERS = "SIGTERM"
 
 SETTINGS = {
     # The data is thrown away with the arm, so nothing waits for the disk: noise that no scenario is about.

@@ -81,19 +81,22 @@ def redis_version(port: int) -> str:
 _ASKED_PER_PROCESS = 16
 
 
-def app_answers(port: int, processes: int = 1) -> bool:
-    """Whether /health is 200, in every process.
+BALANCER_PATH = "/balancer/status"  # of its own: it is up whatever becomes of what it asks
+
+
+def app_answers(port: int, processes: int = 1, path: str = "/health") -> bool:
+    """Whether ``path`` is 200, in every process.
 
     Processes that share a port are given connections by a hash of their addresses, also while they are
     still starting: such a connection waits. So many answers that none of them can have been left out.
     """
-    return all(_healthy(port) for _ in range(_ASKED_PER_PROCESS * processes if processes > 1 else 1))
+    return all(_well(port, path) for _ in range(_ASKED_PER_PROCESS * processes if processes > 1 else 1))
 
 
-def _healthy(port: int) -> bool:
+def _well(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection.request("GET", "/health")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False

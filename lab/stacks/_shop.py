@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +21,13 @@ def settings(arm: ArmSpec, database_url: str, redis_url: str) -> bytes:
     """The settings document that the app reads at its start."""
     more = {name.lower(): value for name, value in arm.environment.items()}
     urls = {"database_url": database_url, "redis_url": redis_url}
-    return json.dumps({**urls, "code": dict(arm.code), **more}).encode()
+    # Its port is one of this machine's loopback, so nobody but the lab's probes can look that closely.
+    return json.dumps({**urls, "code": dict(arm.code), "debug": True, **more}).encode()
+
+
+def balancer_settings(arm: ArmSpec, backends: Sequence[str]) -> bytes:
+    """The settings document that the balancer reads at its start."""
+    return json.dumps({"backends": list(backends), "code": dict(arm.code)}).encode()
 
 
 def changed(
@@ -41,10 +47,16 @@ def _over(now: Mapping[str, str], made: Mapping[str, str], asked: Mapping[str, o
     return {name: text for name, text in {**now, **put}.items() if text is not None}
 
 
-def command(arm: ArmSpec, port: int) -> list[str]:
+def command(arm: ArmSpec, service: str, port: int) -> list[str]:
     """-P: what lies in the current folder is never taken for the app."""
-    app = [sys.executable, "-P", "-m", arm.app, "--port", str(port)]
-    return [*app, "--processes", str(arm.processes), "--settings", "-"]
+    return [sys.executable, "-P", *program(arm, service), "--port", str(port), "--settings", "-"]
+
+
+def program(arm: ArmSpec, service: str) -> list[str]:
+    """The words that run an instance of the app, or the balancer, which belongs to it."""
+    if service in arm.apps:
+        return ["-m", arm.app, "--processes", str(arm.processes)]
+    return ["-m", f"{arm.app}.balancer"]
 
 
 def environment() -> dict[str, str]:

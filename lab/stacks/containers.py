@@ -25,7 +25,7 @@ class Containers:
     kind: ClassVar[str] = "containers"
     preference: ClassVar[int] = 1  # the nearest to production comes first under ``auto``
     offers: ClassVar[frozenset[str]] = frozenset(
-        {"postgres", "redis", "app", "code", "sql", "kill", "restart", "freeze", "pause", "stop"}
+        {"postgres", "redis", "app", "balancer", "code", "sql", "kill", "restart", "freeze", "pause", "stop"}
         | {"cpu-limit", "memory-limit", "stress", "disk", "link", "own-link"}
     )
 

@@ -37,7 +37,7 @@ class Embedded:
     kind: ClassVar[str] = "embedded"
     preference: ClassVar[int] = 2
     offers: ClassVar[frozenset[str]] = frozenset(
-        {"postgres", "redis", "app", "code", "sql", "kill", "restart", "freeze", "pause", "stop"}
+        {"postgres", "redis", "app", "balancer", "code", "sql", "kill", "restart", "freeze", "pause", "stop"}
         | {"cpu-limit", "memory-limit", "stress", "disk", "link", "own-link", "lent-link"}
     )
 

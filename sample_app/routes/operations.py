@@ -70,6 +70,12 @@ class DebugMetrics(BaseModel):
     requests: RequestCounts
 
 
+@router.get("/ready")
+async def read_ready() -> dict[str, str]:
+    """200 as soon as this process answers at all, whatever it depends on."""
+    return {"status": "ready"}
+
+
 @router.get("/health")
 async def read_health(shop: TheShop, response: Response) -> Health:
     """200 where Postgres and Redis both answer within a second, else 503 with the reason."""
@@ -114,6 +120,29 @@ async def read_debug_metrics(shop: TheShop) -> DebugMetrics:
             active=shop.metrics.active, total=shop.metrics.total, errors=shop.metrics.errors
         ),
     )
+
+
+class PoolUse(BaseModel):
+    """Connections of one pool to Postgres: how many it may keep, has, lends now, and has beyond its size."""
+
+    size: int
+    open: int
+    in_use: int
+    overflow: int
+
+
+@router.get("/debug/pools")
+async def read_pools(shop: TheShop) -> list[PoolUse]:
+    """Each pool of this process, that of most routes first."""
+    return [
+        PoolUse(
+            size=pool.size(),
+            open=pool.checkedin() + pool.checkedout(),
+            in_use=pool.checkedout(),
+            overflow=max(0, pool.overflow()),
+        )
+        for pool in shop.pools()
+    ]
 
 
 async def _redis_clients(shop: Shop) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Scope
@@ -18,15 +18,20 @@ class Answer:
     body: bytes = b""
 
 
-async def ask(app: ASGIApp, path: str, gone: asyncio.Event | None = None) -> Answer:
-    """GET ``path``; the client stays until ``gone`` is set."""
+async def ask(
+    app: ASGIApp, target: str, gone: asyncio.Event | None = None, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """GET ``target``, a path that may have a query; the client stays until ``gone`` is set."""
+    path, _, query = target.partition("?")
     gone = gone or asyncio.Event()
     answer = Answer()
     messages: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
     scope: Scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
         "path": path, "raw_path": path.encode(), "root_path": "", "scheme": "http",
-        "query_string": b"", "headers": [], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+        "query_string": query.encode(),
+        "headers": [(name.lower().encode(), text.encode()) for name, text in (headers or {}).items()],
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
     }  # fmt: skip
 
     async def receive() -> Message:

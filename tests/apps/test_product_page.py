@@ -12,6 +12,7 @@ from redis import RedisError
 from lab.model.stack import Running
 from sample_app.logs import Throttle
 from sample_app.problems import redis_down
+from sample_app.resilience import GuardedCache
 from sample_app.shop import Shop
 
 
@@ -76,7 +77,7 @@ def test_the_first_connection_is_tried_three_times(outage: Running, settings_of,
 
     async def story(shop: Shop) -> None:
         outage.kill("redis")
-        monkeypatch.setattr(redis_down.asyncio, "sleep", wait)
+        monkeypatch.setattr(asyncio, "sleep", wait)
         assert number_of(await redis_down.retry_with_fallback(shop)(7)) == 7
 
     tell(settings_of, story)
@@ -97,7 +98,7 @@ def test_the_breaker_opens_probes_and_closes(outage: Running, settings_of, monke
             return await real(key)
 
         monkeypatch.setattr(cache, "get", counted)
-        guarded = redis_down.GuardedCache(cache, clock=lambda: now)
+        guarded = GuardedCache(cache, clock=lambda: now)
         outage.kill("redis")
         for _ in range(10):
             assert await guarded.get("product:7") is None

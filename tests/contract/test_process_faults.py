@@ -104,7 +104,8 @@ def test_a_target_that_is_not_there_is_refused(fault: Any, arm: Running) -> None
     class Without:
         """The same arm, but for all services."""
 
-        name, url, dsn, redis_url = "bare", "", "", ""
+        name = "bare"
+        services = ()
 
         def __getattr__(self, name: str) -> Any:
             raise AssertionError(f"{name} is asked of a service that is not there")

@@ -152,7 +152,7 @@ def test_what_could_not_be_owned_does_not_stay(arm: Running, monkeypatch: pytest
         pids.append(resource["process_group"])
         raise OSError("no space left")
 
-    monkeypatch.setattr(arm._servers["redis"], "own", full)  # type: ignore[attr-defined]
+    monkeypatch.setattr(arm._services["redis"], "own", full)  # type: ignore[attr-defined]
     with pytest.raises(OSError, match="no space left"), arm.beside("redis", "sleep", "1000"):
         pytest.fail("it went on")
     assert arm.pids("redis", beside=True) == () and not psutil.pid_exists(pids[0])

@@ -63,6 +63,7 @@ class FakeRunning:
     name: str
     code: Mapping[str, str]
     broken: bool = False
+    front: str = "app"
     url: str = "http://127.0.0.1:1"
     dsn: str = ""
     redis_url: str = ""

@@ -7,11 +7,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lab.cli.by_hand.keeper import ask
+from lab.cli.by_hand.own import Named
 from lab.errors import LabError
 
-SERVICES = ("app", "postgres", "redis")
 FOLLOW_LINES = 1000  # as many new ones between two looks are not missed
 FOLLOW_EVERY_S = 0.3
 
@@ -66,16 +67,38 @@ def _print(service: str, lines: Sequence[str], width: int) -> None:
     sys.stdout.flush()
 
 
-def probe(out: Path, words: Sequence[str], *, json: bool) -> None:
-    """What a probe sees now: what a person would type, and the answer; or the numbers that it reads."""
-    seen = ask(out, "probe", words=list(words))
+def probe(out: Path, words: Sequence[str], named: Named, *, json: bool) -> None:
+    """What a probe sees now: what a person would type, and the answer; or the numbers that it reads.
+
+    It looks at the servers that are ``named``, or else at the stack that is up.
+    """
+    seen = _of_own(words, named) if named else ask(out, "probe", words=list(words))
+    if seen.get("picture"):
+        out.mkdir(parents=True, exist_ok=True)
+        file = out / f"{seen['probe']}.svg"
+        file.write_text(seen.pop("picture"))
+        seen["file"] = str(file)
     if json:
         _say(json_.dumps({"schema": "lab.probe/1", **seen}, indent=1))
     elif "text" in seen:
         _say(f"# {seen['title']}\n$ {seen['command']}\n{seen['text']}")
+        if "file" in seen:
+            _say(f"the picture is {seen['file']}")
     else:
         for name, value in seen["readings"].items():
             _say(f"{seen['probe']}.{name} {value:g}")
+
+
+def _of_own(words: Sequence[str], named: Named) -> dict[str, Any]:
+    from lab.catalog import kinds
+    from lab.cli.by_hand.own import own, refuse_unnamed
+    from lab.runner.keeper.seeing import seen
+    from lab.scenario.words import from_words
+
+    kind, one = from_words("probe", words, kinds().probes)
+    running = own(named)
+    refuse_unnamed(kind, one, running)
+    return {"probe": kind, **seen(one, running)}
 
 
 def _say(text: str) -> None:

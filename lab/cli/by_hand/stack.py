@@ -20,7 +20,7 @@ from lab.cli.stacks import choose_stack
 from lab.errors import EnvironmentFailed, LabError
 from lab.model.stack import ArmSpec
 
-LINKABLE = ("postgres", "redis")
+MOST_INSTANCES = 8
 UP_WITHIN_S = 180.0
 DOWN_WITHIN_S = 120.0  # healing what stands may take a restart
 
@@ -33,13 +33,15 @@ class Wanted:
     code: tuple[str, ...] = ()
     processes: int = 1
     links: tuple[str, ...] = ()
+    instances: int = 1
 
     @property
     def words(self) -> list[str]:
         """The same as options of the command line."""
         choices = [word for choice in self.code for word in ("--code", choice)]
         links = ["--link", ",".join(self.links)] if self.links else []
-        return ["--stack", self.stack, "--processes", str(self.processes), *choices, *links]
+        numbers = ["--processes", str(self.processes), "--instances", str(self.instances)]
+        return ["--stack", self.stack, *numbers, *choices, *links]
 
 
 def start(out: Path, wanted: Wanted, *, foreground: bool) -> None:
@@ -89,20 +91,27 @@ def _keep(out: Path, wanted: Wanted) -> None:
 
 def arm_of(wanted: Wanted) -> ArmSpec:
     """LabError for a choice of code or a link that makes no sense."""
-    unknown = [name for name in wanted.links if name not in LINKABLE]
+    if not 1 <= wanted.instances <= MOST_INSTANCES:
+        raise LabError(
+            f"no stack has {wanted.instances} instances", where="--instances", do="write --instances 3"
+        )
+    arm = ArmSpec(
+        name="shop",
+        code=_choices(wanted.code),
+        processes=wanted.processes,
+        instances=wanted.instances,
+        links=frozenset(wanted.links),
+    )
+    able = (*(arm.apps if arm.instances > 1 else ()), *arm.services)
+    unknown = [name for name in wanted.links if name not in able]
     if unknown:
         raise LabError(
             f"no link can stand before {unknown[0]!r}",
             where="--link",
-            why=f"links stand between the app and {' or '.join(LINKABLE)}",
-            do=f"name one of them, or both: --link {','.join(LINKABLE)}",
+            why=f"links stand before {' or '.join(able)}",
+            do=f"name one of them, or several: --link {','.join(able)}",
         )
-    return ArmSpec(
-        name="shop",
-        code=_choices(wanted.code),
-        processes=wanted.processes,
-        links=frozenset(wanted.links),
-    )
+    return arm
 
 
 def _choices(code: Sequence[str]) -> dict[str, str]:

@@ -113,13 +113,23 @@ def probe(
             metavar="NAME [KEY=VALUE]...", help="See lab list probes.", autocompletion=_complete_probe
         ),
     ],
+    url: Annotated[str, typer.Option(help="An app of your own.")] = "",
+    dsn: Annotated[str, typer.Option(help="A Postgres of your own, as a superuser.")] = "",
+    redis_url: Annotated[str, typer.Option(help="A Redis of your own.")] = "",
+    pid: Annotated[int | None, typer.Option(help="The process of your app.")] = None,
+    log: Annotated[list[str] | None, typer.Option(help="SERVICE=FILE, for example postgres=pg.log.")] = None,
     out: Out = REPORTS,
     json: Json = False,
 ) -> None:
-    """What a probe sees on the stack that is up: lab probe locks, lab probe explain of=ranking."""
-    from lab.cli.by_hand import services
+    """What a probe sees on the stack that is up: lab probe locks, lab probe explain of=ranking.
 
-    services.probe(out, words, json=json)
+    Or on servers of your own, which it only looks at: lab probe locks --dsn postgresql://postgres@db:5432/shop.
+    """
+    from lab.cli.by_hand import services
+    from lab.cli.by_hand.own import Named
+
+    named = Named(url=url, dsn=dsn, redis_url=redis_url, pid=pid, logs=tuple(log or ()))
+    services.probe(out, words, named, json=json)
 
 
 fault = typer.Typer(name="fault", help="Faults on the stack that is up.", no_args_is_help=True)

@@ -13,9 +13,10 @@ from queue import SimpleQueue
 from typing import Any
 
 from lab.errors import Exit, LabError
-from lab.model.stack import CounterProbe, EvidenceProbe, GaugeProbe, Running
+from lab.model.stack import Running
 from lab.runner.keeper.listening import Message
 from lab.runner.keeper.load import SteadyLoad
+from lab.runner.keeper.seeing import seen
 from lab.runner.keeper.services import log_of, services
 from lab.runner.keeper.standing import StandingFaults
 from lab.scenario.words import from_words
@@ -72,16 +73,7 @@ class Desk:
 
     def _probe(self, asked: Message) -> Message:
         kind, probe = from_words("probe", asked["words"], self._probes)
-        return {"probe": kind, **_read(probe, self._running)}
-
-
-def _read(probe: EvidenceProbe | CounterProbe | GaugeProbe, running: Running) -> Message:
-    if hasattr(probe, "capture"):
-        seen = probe.capture(running)
-        return {"title": seen.title, "command": seen.command, "text": seen.text}
-    if hasattr(probe, "sample"):
-        return {"readings": dict(probe.sample(running))}
-    return {"readings": dict(probe.read(running))}
+        return {"probe": kind, **seen(probe, self._running)}
 
 
 def _unknown(request: Message) -> Message:

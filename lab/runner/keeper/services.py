@@ -7,8 +7,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, get_args
-from urllib.parse import urlsplit
+from typing import Any
 
 import psutil
 
@@ -21,31 +20,24 @@ ANSWER_S = 1.0
 
 # Whatever comes back is an answer; for Postgres, to the question whether it would talk TLS.
 _QUESTIONS: dict[str, bytes] = {
-    "app": b"GET /health HTTP/1.0\r\n\r\n",
     "postgres": struct.pack("!ii", 8, 80877103),
     "redis": b"PING\r\n",
 }
+_QUESTION = b"GET /health HTTP/1.0\r\n\r\n"  # to the app, and to the balancer before its instances
 
 
 def services(running: Running) -> list[dict[str, Any]]:
     """A row for each service: state (up, down, frozen or silent), pids, share of a core, MB, port."""
-    ports = {name: port for name in get_args(ServiceName) if (port := _port(running, name))}
-    with ThreadPoolExecutor(len(ports)) as pool:
-        return list(pool.map(lambda name: _row(running, name, ports[name]), ports))
+    with ThreadPoolExecutor(len(running.services)) as pool:
+        return list(pool.map(lambda name: _row(running, name, running.address(name)[1]), running.services))
 
 
 def log_of(running: Running, service: str, lines: int) -> str:
     """The last lines of a service's log. LabError for a service that the stack does not have."""
-    for name in get_args(ServiceName):
-        if name == service and _port(running, name):
-            return running.logs(name, lines)
-    known = ", ".join(name for name in get_args(ServiceName) if _port(running, name))
+    if service in running.services:
+        return running.logs(service, lines)
+    known = ", ".join(running.services)
     raise LabError(f"there is no service {service!r}", why=f"this stack has {known}", do="lab ps")
-
-
-def _port(running: Running, service: ServiceName) -> int:
-    url = {"app": running.url, "postgres": running.dsn, "redis": running.redis_url}[service]
-    return urlsplit(url).port or 0
 
 
 def _row(running: Running, service: ServiceName, port: int) -> dict[str, Any]:
@@ -73,7 +65,7 @@ def _state(service: str, processes: Sequence[psutil.Process], port: int) -> str:
     """``frozen`` where its processes are stopped, ``silent`` where it is there and does not answer."""
     if processes and all(_status(process) == psutil.STATUS_STOPPED for process in processes):
         return "frozen"
-    return "up" if _answers(port, _QUESTIONS[service]) else "silent"
+    return "up" if _answers(port, _QUESTIONS.get(service, _QUESTION)) else "silent"
 
 
 def _status(process: psutil.Process) -> str:
