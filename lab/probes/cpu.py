@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import perf_counter
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
@@ -16,8 +16,8 @@ PREFLIGHT_ROWS = 300_000
 STEP_MS = 20.0  # two of the steps in which some kernels count
 
 
-def _of(whose: str) -> Quantity:
-    return Quantity(unit="ms", scale="ratio", doc=f"CPU time that {whose} used, user and system")
+def _of(whose: str, scale: Literal["ratio", "difference"]) -> Quantity:
+    return Quantity(unit="ms", scale=scale, doc=f"CPU time that {whose} used, user and system")
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -27,9 +27,9 @@ class Cpu:
     needs: ClassVar[frozenset[str]] = frozenset({"app", "postgres", "redis"})
     lag_s: ClassVar[float] = 0.0  # the kernel counts as it goes
     quantities: ClassVar[Mapping[str, Quantity]] = {
-        "app": _of("the app"),
-        "postgres": _of("Postgres"),
-        "redis": _of("Redis"),
+        "app": _of("the app", "ratio"),
+        "postgres": _of("Postgres", "difference"),  # a server that is not asked uses none
+        "redis": _of("Redis", "difference"),
     }
 
     def read(self, running: Running) -> Mapping[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.errors import EnvironmentFailed
 from lab.model.run import Plan
@@ -37,7 +37,7 @@ class Stages:
         faulty = [one for one in live.values() if one.arm.faulty]
         self._break(faulty)
         self.progress.phase("applying fixes and taking evidence under load")
-        for one in faulty:
+        for one in faulty or live.values():  # where nothing is wrong, all arms have the same past
             self._mend(one)
         self._watch_idle(live)  # with the faults on: some keep an arm busy although nobody asks it anything
 
@@ -113,14 +113,15 @@ class Stages:
         return max(length_s, self.plan.block.length_s) if self.bench.shaping.uses else length_s
 
     def _take_evidence(self, one: LiveArm) -> None:
-        for use in self.scenario.evidence:
+        for name, use in zip(self.scenario.evidence_names, self.scenario.evidence, strict=True):
             try:
-                seen = use.params.capture(one.running)
+                captured = use.params.capture(one.running)
+                seen = replace(captured, title=use.title or captured.title)
             except Exception as error:  # noqa: BLE001  evidence is never worth a run
                 reason = str(error).strip().splitlines() or [type(error).__name__]
                 text = f"could not be read: {reason[0]}"
                 seen = Evidence(title=use.title or use.kind, command="", text=text)
-            self.folder.save_evidence(f"{one.name}.{use.kind}", seen)
+            self.folder.save_evidence(f"{one.name}.{name}", seen)
 
     def _closing_episode(self, one: LiveArm, closing: Closing) -> None:
         healed: list[int] = []

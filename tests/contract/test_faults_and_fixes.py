@@ -15,6 +15,7 @@ from lab import catalog
 from lab.errors import EnvironmentFailed
 from lab.faults.drop_index import DropIndex
 from lab.faults.expire_key import ExpireKey
+from lab.fixes.restart import Restart
 from lab.fixes.sql import Sql
 from lab.model.stack import Running
 from lab.probes.explain import Explain
@@ -98,3 +99,12 @@ def test_a_statement_that_postgres_refuses_is_told(arm: Running) -> None:
     with pytest.raises(EnvironmentFailed, match="refused the statement: SELEC 1") as caught:
         Sql(run="SELEC 1", placebo="SELECT 1").apply(arm)
     assert "syntax error" in caught.value.why
+
+
+def test_a_restart_as_a_fix_brings_a_new_process_and_its_placebo_none(arm: Running) -> None:
+    fix, before = Restart(service="app"), arm.life("app")
+    fix.placebo(arm)
+    assert arm.life("app") == before
+    fix.apply(arm)
+    assert arm.life("app") not in ("", before)
+    assert Health().capture(arm).text.startswith("HTTP 200")

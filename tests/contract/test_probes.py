@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +22,7 @@ from lab.model.load import SAMPLE, BlockLoad
 from lab.model.scenario import Measure
 from lab.model.stack import Running
 from lab.probes.connections import Connections
+from lab.probes.cpu import Cpu
 from lab.probes.debug_metrics import DebugMetrics
 from lab.probes.explain import Explain, plans_in
 from lab.probes.health import Health
@@ -36,6 +37,11 @@ from lab.runner.clock import MonotonicClock
 from lab.runner.sampling import gauges_of
 
 KINDS = catalog.kinds()
+
+
+def alone(probes: Mapping[str, type[Any]]) -> list[str]:
+    """Those that need no balancer, which an arm with one instance has not."""
+    return [kind for kind, probe in probes.items() if "balancer" not in probe.needs]
 
 
 def test_the_plan_is_that_of_the_app_with_its_own_parameters(arm: Running) -> None:
@@ -73,6 +79,27 @@ def test_postgres_counts_each_statement_once(arm: Running) -> None:
     assert set(difference) == set(Postgres.quantities)
 
 
+def test_without_a_label_all_statements_of_the_app_count_and_none_of_the_lab(arm: Running) -> None:
+    ask(arm, "/customers/1/orders")
+    before = Postgres().read(arm)
+    for customer in range(1, 21):
+        ask(arm, f"/customers/{customer}/orders")
+        ask(arm, f"/customers/{customer}")
+        sql(arm, "SELECT count(*) FROM customers")
+    after = Postgres().read(arm)
+    assert after["calls"] - before["calls"] == 40
+    assert after["rows"] - before["rows"] == 20 * 20 + 20
+
+
+def test_cpu_time_is_that_of_the_service_that_works(arm: Running) -> None:
+    before = Cpu().read(arm)
+    for _ in range(5):
+        sql(arm, "SELECT count(*) FROM generate_series(1, 400000)")
+    used = {name: value - before[name] for name, value in Cpu().read(arm).items()}
+    assert used["postgres"] > 10 * max(used["app"], used["redis"], 1)
+    assert set(used) == set(Cpu.quantities)
+
+
 def test_a_label_that_nothing_carries_counts_zero(arm: Running) -> None:
     assert set(Postgres(of="nothing_at_all").read(arm).values()) == {0.0}
 
@@ -87,13 +114,17 @@ def test_redis_counts_each_command_once(arm: Running) -> None:
     assert set(after) == set(Redis.quantities)
 
 
-@pytest.mark.parametrize("kind", KINDS.counters)
+@pytest.mark.parametrize("kind", alone(KINDS.counters))
 def test_a_counter_is_exact(kind: str, arm: Running) -> None:
     probe = KINDS.counters[kind]
-    assert (probe(of="ranking") if kind == "postgres" else probe()).preflight(arm) == ""
+    assert probe().preflight(arm) == ""
 
 
-@pytest.mark.parametrize("kind", KINDS.gauges)
+def test_the_count_of_a_label_is_exact(arm: Running) -> None:
+    assert Postgres(of="ranking").preflight(arm) == ""
+
+
+@pytest.mark.parametrize("kind", alone(KINDS.gauges))
 def test_a_gauge_can_be_trusted_and_gives_what_its_statistics_are_of(kind: str, arm: Running) -> None:
     probe = KINDS.gauges[kind]()
     ask(arm, "/products/top")
@@ -101,7 +132,7 @@ def test_a_gauge_can_be_trusted_and_gives_what_its_statistics_are_of(kind: str, 
     assert {gauge.reading for gauge in probe.gauges.values()} <= set(probe.sample(arm))
 
 
-@pytest.mark.parametrize("kind", KINDS.gauges)
+@pytest.mark.parametrize("kind", alone(KINDS.gauges))
 def test_a_sample_costs_little_while_the_load_is_on(kind: str, arm: Running) -> None:
     probe, seconds = KINDS.gauges[kind](), []
     with load(arm, "/products/top"):
@@ -235,3 +266,11 @@ def test_connections_of_a_server_that_is_away_are_no_sample_and_come_back(arm: R
         Connections().sample(arm)
     assert Connections().sample(arm)["open"] >= 0
     until(lambda: Health().capture(arm).text, lambda text: text.startswith("HTTP 200"))
+
+
+def test_transactions_that_are_left_open_are_told_from_those_at_work(arm: Running) -> None:
+    with psycopg.connect(arm.dsn, user="shop") as left:
+        left.execute("SELECT 1")
+        assert Connections().sample(arm)["idle in transaction"] == 0  # not yet for half a second
+        until(lambda: str(Connections().sample(arm)["idle in transaction"]), lambda told: told == "1.0")
+    assert Connections().sample(arm)["idle in transaction"] == 0

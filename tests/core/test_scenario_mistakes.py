@@ -107,7 +107,6 @@ CASES = {
         "postgres.calls, of: rankng, limit: 1",
         "unknown label of a statement 'rankng': did you mean 'ranking'?",
     ),
-    "of is missing": ("errors.share, limit: 1%", "postgres.calls, limit: 1", "missing key 'of'"),
     "of a whole server": (
         "errors.share, limit: 1%",
         "redis.hits, of: a, limit: 1",
@@ -205,7 +204,11 @@ CASES = {
         "redis.hits needs redis: add it to the services of the stack",
     ),
     "service unknown": (LOAD, LOAD + "stack: {services: [mysql]}\n", "8:20 expected 'postgres' or 'redis'"),
-    "healthy": (FAULTS, FAULTS + "healthy: none\n", "9:10 unknown value 'none' (known: code, fault-off, limit, load)"),
+    "healthy": (
+        FAULTS,
+        FAULTS + "healthy: none\n",
+        "9:10 unknown value 'none' (known: code, fault-off, limit, load)",
+    ),
     "healthy without a fault": (
         FAULTS,
         "healthy: fault-off\n",

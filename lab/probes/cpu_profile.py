@@ -1,0 +1,33 @@
+"""Functions of the live app by the time within them, as cProfile has them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from lab.model.stack import Evidence, Running
+from lab.probes._web import TIMEOUT_S, from_app
+from lab.probes._window import Lines, Window
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class CpuProfile:
+    """``GET path?seconds=&top=`` of the app, which profiles its event loop meanwhile. Slows it down. Needs load."""
+
+    path: str = "/debug/profile"
+    window: Window = 2.0
+    top: Lines = 15
+
+    needs: ClassVar[frozenset[str]] = frozenset({"app"})
+
+    def capture(self, running: Running) -> Evidence:
+        """The table of pstats. Raises EnvironmentFailed where the app does not offer it."""
+        asked = f"{self.path}?seconds={self.window:g}&top={self.top}"
+        return Evidence(
+            title="CPU profile",
+            command=f"curl -s '{running.url}{asked}'",
+            text=from_app(running, asked, timeout_s=self.window + TIMEOUT_S).strip("\n"),
+            kind="cpu-profile",
+        )
