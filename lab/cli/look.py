@@ -17,6 +17,7 @@ from lab.model.measures import described, measure_spec
 from lab.model.scenario import Measure
 from lab.plan import estimate
 from lab.verdict import figures
+from lab.verdict.calm import is_calm
 from lab.verdict.exact import bad_share_below
 
 if TYPE_CHECKING:
@@ -159,11 +160,13 @@ def _show_plan(scenario: Scenario, plan: Plan, why: str) -> None:
     for group in plan.groups:
         _say(f"group {group.n}: {', '.join(group.arms)}")
         _say(f"  first stratum: {' '.join(group.order[0])}")
-    tail = plan.design.tail
-    most = figures.share(bad_share_below(tail))
-    _say(f"before RESOLVED: {tail} clean blocks of the fix, so that fewer than {most} are bad")
+    if not is_calm(plan):
+        tail = plan.design.tail
+        most = figures.share(bad_share_below(tail))
+        _say(f"before RESOLVED: {tail} clean blocks of the fix, so that fewer than {most} are bad")
     minutes = [f"{seconds / 60:.1f}" for seconds in estimate(plan).looks]
-    _say(f"minutes when decided at look 1, 2, 3: {', '.join(minutes)}")
+    looks = ", ".join(str(n) for n in range(1, len(minutes) + 1))
+    _say(f"minutes when decided at look {looks}: {', '.join(minutes)}")
     _say(f"disk: about {estimate(plan).disk_mb_per_arm} MB for each arm while it runs")
 
 

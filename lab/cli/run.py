@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import shlex
 import sys
@@ -21,8 +20,9 @@ from lab.cli.leftovers import clean_before
 from lab.cli.links import lacks_with
 from lab.cli.sources import fix_sources
 from lab.cli.stacks import choose_stack
-from lab.driver.options import Address
+from lab.cli.typed import on_inconclusive, refuse_impossible, seconds_of
 from lab.errors import Exit, LabError, worst
+from lab.model.costs import on_a_calm_day
 from lab.model.load import ALONE, Sharing
 from lab.model.measures import measure_specs
 from lab.model.run import Control
@@ -54,6 +54,7 @@ class Asked:
     control: bool = True
     control_as_fix: Control | None = None
     strict: bool = False
+    calm: bool = False
     sharing: Sharing = ALONE
     allow: tuple[str, ...] = ()
     link: str = ""
@@ -70,7 +71,15 @@ class Asked:
 def plans(asked: Asked, stack: Stack) -> Iterator[tuple[Scenario, Plan]]:
     """Each scenario with its plan; every name is resolved before the first run starts."""
     known = kinds()
+    if asked.calm and asked.control_as_fix is not None:
+        raise LabError(
+            "a calm run judges nothing, so it has no control",
+            where=f"--calm, --{asked.control_as_fix}",
+            do="leave one of them out",
+        )
     scenarios = [with_journeys(load_scenario(name), asked.locustfile) for name in asked.names]
+    if asked.calm:
+        scenarios = [on_a_calm_day(scenario, known) for scenario in scenarios]
     for scenario in scenarios:
         check_journeys(scenario)
     for scenario in scenarios:
@@ -87,6 +96,7 @@ def plans(asked: Asked, stack: Stack) -> Iterator[tuple[Scenario, Plan]]:
             rate=asked.rate,
             control_as_fix=asked.control_as_fix,
             strict=asked.strict,
+            calm=asked.calm,
         )
         yield scenario, make_plan(scenario, choice, measure_specs(scenario, known))
 
@@ -197,6 +207,8 @@ def again(asked: Asked, scenario: Scenario, plan: Plan) -> str:
         words = ["lab", "verify", name, f"--{asked.control_as_fix}", "--seed", str(plan.seed)]
     if asked.fix:
         words += ["--fix", asked.fix]
+    if asked.calm:
+        words.append("--calm")
     if asked.strict:
         words.append("--strict")
     if asked.rate:
@@ -212,38 +224,3 @@ def again(asked: Asked, scenario: Scenario, plan: Plan) -> str:
     if asked.link:
         words += ["--link", asked.link]
     return shlex.join([*words, "--stack", plan.stack])
-
-
-def on_inconclusive(text: str) -> OnInconclusive:
-    """What an undecided fix is in JUnit. LabError for another word."""
-    if text == "error":
-        return "error"
-    if text == "skip":
-        return "skip"
-    raise LabError(f"{text!r} is neither error nor skip", where="--inconclusive", do="name one of them")
-
-
-def refuse_impossible(sharing: Sharing, scenarios: int) -> None:
-    """LabError for workers that cannot be had."""
-    if min(sharing.workers, sharing.join) < 0:
-        raise LabError("there are no fewer than 0 workers", where="--workers, --join", do="give 0 or more")
-    if sharing.join and scenarios > 1:
-        raise LabError(
-            "workers from other machines join one run", where="--join", do="run one scenario at a time"
-        )
-    try:
-        Address.parse(sharing.bind)
-    except ValueError as wrong:
-        raise LabError(
-            str(wrong), where="--bind", do="write it as 192.0.2.7:5557; port 0 is a free one"
-        ) from None
-
-
-def seconds_of(text: str | None, where: str = "--budget") -> float | None:
-    """``5m`` to seconds. LabError where the unit is missing."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)", text.strip())
-    if found is None:
-        raise LabError(f"{text!r} is not a duration", where=where, do="write it as 90s, 5m or 1h")
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]

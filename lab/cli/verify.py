@@ -47,11 +47,14 @@ def chosen_names(
 
 
 def verify(asked: Asked) -> Exit:
-    """Run every scenario, then say in a table what each fix came to. Returns the worst exit code."""
+    """Run every scenario, then say in a table what each fix came to, if anything was judged.
+
+    Returns the worst exit code.
+    """
     if not asked.names:
         sys.stderr.write("lab: no scenario is touched by what changed: nothing to run\n")
         return Exit.OK
-    if asked.json:
+    if asked.json or asked.calm:
         return run_all(asked)
     ran = perform(asked)
     sys.stdout.write("\n" + "\n".join(table(ran.reports)) + "\n")

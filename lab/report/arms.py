@@ -11,7 +11,6 @@ _OF_ROLE = {
     "healthy": ("healthy", "circle", None),
     "problem": ("problem", "square", None),
     "placebo": ("placebo", "diamond", "5 3"),
-    "calm": ("calm", "circle", "1 3"),
 }
 _OF_FIX = (
     ("triangle", None),
@@ -20,6 +19,7 @@ _OF_FIX = (
     ("hexagon", "2 2"),
     ("kite", "10 3"),
 )
+_OF_ONE_FIX = ("fix", "calm")
 _RANK = ("healthy", "problem", "placebo", "fix", "calm")
 
 
@@ -38,16 +38,16 @@ class Look:
 def looks(report: Report) -> dict[str, Look]:
     """The look of every arm of the run by name: healthy, problem, placebo, then the fixes in their order."""
     arms = sorted(report.plan.arms, key=lambda arm: (_RANK.index(arm.role), arm.group))
-    fixes = list(dict.fromkeys(arm.fix or arm.name for arm in report.plan.arms if arm.role == "fix"))
+    fixes = list(dict.fromkeys(arm.fix or arm.name for arm in report.plan.arms if arm.role in _OF_ONE_FIX))
     several = len({arm.group for arm in arms}) > 1
     return {arm.name: _look(arm, fixes, several) for arm in arms}
 
 
 def _look(arm: Arm, fixes: list[str], several: bool) -> Look:
-    if arm.role == "fix":
+    if arm.role in _OF_ONE_FIX:
         place = fixes.index(arm.fix or arm.name) % len(_OF_FIX)
         shape, dash = _OF_FIX[place]
-        return Look(arm.name, arm.fix or arm.name, f"fix{place + 1}", shape, dash, "fix")
+        return Look(arm.name, arm.fix or arm.name, f"fix{place + 1}", shape, dash, arm.role)
     css, shape, dash = _OF_ROLE[arm.role]
     label = f"{arm.role}, group {arm.group}" if several else arm.role
     return Look(arm.name, label, css, shape, dash, arm.role)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +12,7 @@ from lab.model.run import Block, Judgement, Plan
 from lab.model.scenario import Scenario
 from lab.model.stack import Evidence
 from lab.report import series
+from lab.verdict.calm import is_calm
 from lab.verdict.explain import for_run
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def build(folder: Folder, scenario: Scenario, code: Mapping[str, str] | None = N
     samples = {block.n: found for block in blocks if (found := folder.read_samples(block.n)) is not None}
     clock = series.Clock.of(blocks)
     return Report(
-        scenario=scenario,
+        scenario=replace(scenario, faults=()) if is_calm(plan) else scenario,  # none of them ever struck
         plan=plan,
         info=info,
         judgement=judgement,

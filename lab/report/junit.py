@@ -9,7 +9,8 @@ from junitparser import Error, Failure, JUnitXml, Properties, Property, Skipped,
 
 from lab.model.report import Report
 from lab.model.run import MeasureResult, Verdict, placebo_fix
-from lab.report import numbers, words
+from lab.report import costs, numbers, words
+from lab.verdict.calm import is_calm
 
 OnInconclusive = Literal["error", "skip"]
 
@@ -24,7 +25,9 @@ def as_junit(report: Report, on_inconclusive: OnInconclusive = "error") -> str:
         suite.add_property(name, _clean(str(value)))
     for verdict in report.judgement.verdicts:
         suite.add_testcase(_case(report, verdict, on_inconclusive))
-    if not report.judgement.verdicts:
+    if is_calm(report.plan) and not report.judgement.void:
+        suite.add_testcase(_calm(report))
+    elif not report.judgement.verdicts:
         case = TestCase("verdict", classname=_clean(report.plan.scenario))
         case.result = [Error(_clean(report.judgement.void or "no verdict"), "void")]
         suite.add_testcase(case)
@@ -44,6 +47,14 @@ def _case(report: Report, verdict: Verdict, on_inconclusive: OnInconclusive) -> 
         case.result = [result]
     case.append(_properties(report, verdict))  # type: ignore[no-untyped-call]
     case.system_out = _clean(f"{words.STATES[verdict.state]}. {verdict.reason}")
+    return case
+
+
+def _calm(report: Report) -> TestCase:
+    """Nothing that could fail: what was measured is told."""
+    case = TestCase("costs on a calm day", classname=_clean(report.plan.scenario))
+    rows = costs.cost_rows(costs.costs(report))
+    case.system_out = _clean("\n".join(": ".join((row.fix, row.measure, row.change)) for row in rows))
     return case
 
 

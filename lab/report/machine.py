@@ -12,7 +12,9 @@ from pydantic.dataclasses import dataclass
 
 from lab.model.report import Curve, FaultDose, Generator, Machine, Report
 from lab.model.run import Block, MeasureSpec, Verdict
+from lab.report.costs import costs
 from lab.report.doses import fault_doses
+from lab.verdict.calm import CalmCost
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -38,7 +40,7 @@ class RunReport:
     ``recovery_s`` tells, by arm, how long answers went on failing after the standing fault was healed under
     load; empty where the scenario does not ask. ``generator`` is what the load generator could do there; None
     where the run ended before that was known. ``faults`` says what each was asked to do and what it did, as
-    measured while it was on.
+    measured while it was on. ``calm`` is what each fix costs where nothing is wrong, in a run that asked for it.
     """
 
     schema: str
@@ -65,6 +67,7 @@ class RunReport:
     machine: Machine
     generator: Generator | None = None
     faults: tuple[FaultDose, ...] = ()
+    calm: tuple[CalmCost, ...] = ()
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
@@ -109,6 +112,7 @@ def as_json(report: Report) -> dict[str, Any]:
         machine=info.machine,
         generator=info.generator,
         faults=fault_doses(report.events),
+        calm=costs(report),
     )
     plain: dict[str, Any] = json.loads(_adapter().dump_json(found))
     return plain

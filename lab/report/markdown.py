@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from lab.model.report import Report
 from lab.model.run import MeasureResult, Verdict
-from lab.report import numbers, words
+from lab.report import costs, numbers, words
 
 LIMIT = 60_000  # bytes; GitHub takes 64 KiB of a comment
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
@@ -21,6 +22,7 @@ def as_markdown(report: Report) -> str:
         *([f"> **VOID**: {_plain(report.judgement.void)}"] if report.judgement.void else []),
         *(_verdict(verdict) for verdict in words.fixes(report)),
         _table(report),
+        *_calm(report),
         *(f"> Warning: {_plain(warning)}" for warning in report.warnings[:10]),
         _footer(report),
     ]
@@ -61,6 +63,13 @@ def _table(report: Report) -> str:
     rows = [(verdict, measure) for verdict in verdicts for measure in words.ordered(verdict)]
     lines += [f"| {_plain(verdict.fix)} | {' | '.join(_cells(measure))} |" for verdict, measure in rows]
     return "\n".join(lines)
+
+
+def _calm(report: Report) -> Iterator[str]:
+    found = costs.costs(report)
+    if found:
+        yield f"### What the fix costs on a calm day\n\n{costs.note(found)}"
+        yield "\n".join(costs.markdown(costs.cost_rows(found)))
 
 
 def _cells(measure: MeasureResult) -> list[str]:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab.model.report import Report
-from lab.report import method, numbers, sections, words
+from lab.report import costs, method, numbers, sections, words
 from lab.report.arms import Look, looks
 from lab.report.machine import as_json
 from lab.report.svg.blocks import in_order
@@ -23,6 +23,7 @@ from lab.report.svg.draw import Chart, element, marker, path
 from lab.report.svg.forest import forest
 from lab.report.svg.profile import profile
 from lab.report.svg.timeline import timeline
+from lab.verdict.calm import is_calm
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _UNIT = re.compile(r"([\d×]) (%|ms|s|kB|MB|GB|points|\d)(?!\w)")
@@ -74,6 +75,7 @@ def as_html(report: Report) -> str:
             policy=_policy(style),
             data=_embedded(report),
             **_verdict(report),
+            **_calm(report),
             **_charts(report),
             **_method(report),
         )
@@ -91,9 +93,18 @@ def _verdict(report: Report) -> dict[str, Any]:
         "verdicts": [*words.fixes(report), *words.placebos(report)],
         "looks": known,
         "legend": _legend(known),
-        "tables": sections.before_and_after(report, known),
+        "tables": () if is_calm(report.plan) else sections.before_and_after(report, known),
         "evidence": sections.evidence(report, known),
         "code": sections.code(report),
+    }
+
+
+def _calm(report: Report) -> dict[str, Any]:
+    found = costs.costs(report)
+    return {
+        "is_calm": is_calm(report.plan),
+        "calm": costs.by_fix(costs.cost_rows(found)),
+        "calm_note": costs.note(found),
     }
 
 
@@ -129,7 +140,7 @@ def _profile(report: Report, known: dict[str, Look]) -> Chart | None:
 def _method(report: Report) -> dict[str, Any]:
     return {
         "design": method.design(report),
-        "power": method.power(report),
+        "power": () if is_calm(report.plan) else method.power(report),
         "happenings": method.happenings(report),
         "faults": method.faults(report, looks(report)),
         "environment": method.environment(report),

@@ -1,10 +1,14 @@
-"""The end of a run on a terminal: at most twelve lines that also make sense without colour."""
+"""The end of a run on a terminal: at most twelve lines that also make sense without colour.
+
+A calm run has as many as it has differences to tell.
+"""
 
 from __future__ import annotations
 
 from lab.model.report import Report
 from lab.model.run import MeasureResult, Verdict
-from lab.report import numbers, words
+from lab.report import costs, numbers, words
+from lab.verdict.calm import is_calm
 
 LINES = 12
 _MAX_CELLS = 3
@@ -13,6 +17,8 @@ _MAX_CELLS = 3
 def ending(report: Report) -> str:
     """What a person reads when a run is over; no line break at the end."""
     closing = [*_void(report), *_warnings(report), _last(report)]
+    if is_calm(report.plan):
+        return "\n".join([_first(report), *_costs(report), *closing])
     rows = _rows(report, LINES - 1 - len(closing))
     reasons = _reasons(report)[: max(0, min(3, LINES - 1 - len(closing) - len(rows)))]
     return "\n".join([_first(report), *rows, *reasons, *closing])
@@ -47,6 +53,16 @@ def _rows(report: Report, room: int) -> list[str]:
     table = [_problem_row(report, verdicts[0]), *(_row(report, verdict) for verdict in verdicts)]
     lines = _aligned(table)
     return [*lines, f"  … {more} more in the report"] if more else lines
+
+
+def _costs(report: Report) -> list[str]:
+    """The differences that were seen as rows; of the others, how large they could be, in a line for each fix."""
+    rows = costs.cost_rows(costs.costs(report))
+    lines = _aligned([list(costs.HEAD), *(list(row.cells) for row in rows if row.seen)])
+    for fix, own in costs.by_fix(rows):
+        unseen = [f"{row.measure}{f' ({row.short})' if row.short else ''}" for row in own if not row.seen]
+        lines += [f"  {fix}, no difference seen: {', '.join(unseen)}"] if unseen else []
+    return lines if rows else []
 
 
 def _telling_placebos(report: Report) -> list[Verdict]:

@@ -8,6 +8,7 @@ from statistics import median
 from lab.model.report import Report
 from lab.model.run import MeasureResult, Verdict, placebo_fix
 from lab.report import numbers
+from lab.verdict.calm import is_calm
 
 STATES = {
     "resolved": "RESOLVED",
@@ -77,6 +78,9 @@ def headline(report: Report) -> str:
     known = fixes(report)
     if report.judgement.void:
         return "No verdict is possible"
+    if is_calm(report.plan):
+        calm = list(dict.fromkeys(arm.fix or arm.name for arm in report.plan.arms if arm.role == "calm"))
+        return f"What {_listed(calm)} {'costs' if len(calm) == 1 else 'cost'} on a calm day"
     if not known:
         return "No fix was tried in this run"
     if len(known) == 1:
