@@ -22,7 +22,7 @@ from pydantic import BaseModel
 router = APIRouter(prefix="/debug", tags=["operations"])
 
 Window = Annotated[float, Query(gt=0, le=30, description="Seconds")]
-Top = Annotated[int, Query(ge=1, le=100)]
+Top = Annotated[int, Query(ge=1, le=200)]
 
 _looking = Lock()
 # SQLAlchemy holds itself at WARNING unless told otherwise; below INFO it logs every row.
