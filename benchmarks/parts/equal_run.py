@@ -36,7 +36,6 @@ _WRITTEN = {
         "cause": "Two processes of the same code differ for as long as they live.",
     },
     "stack": {},
-    "healthy": "fault-off",
     "load": {
         "rate": "150/s",
         "warm_up": "2s",

@@ -40,5 +40,7 @@ def _touches(path: PurePosixPath, scenario: Scenario) -> bool:
 def _kinds(scenario: Scenario) -> set[str]:
     """Every kind of plug-in that a scenario names."""
     measures = (*scenario.symptoms, *scenario.guardrails)
-    named = [use.kind for uses in (scenario.faults, scenario.fixes.values(), scenario.evidence) for use in uses]
+    named = [
+        use.kind for uses in (scenario.faults, scenario.fixes.values(), scenario.evidence) for use in uses
+    ]
     return {*named, *(one.measure.partition(".")[0] for one in measures)}

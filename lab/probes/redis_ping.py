@@ -1,4 +1,4 @@
-"""Does Redis answer at all?"""
+"""Does Redis answer at all? What it says to PING, and how long that takes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from lab import catalog
 from lab.model.scenario import EvidenceUse, FaultUse, FixUse, Scenario
 from lab.model.stack import Gauge, Quantity
-from lab.plan import OWN
+from lab.plan import OWN, PROBLEM, problem_module
 from lab.scenario.reading import keys_of
 from lab.stacks.containers import Containers
 from lab.stacks.embedded import Embedded
@@ -139,10 +139,12 @@ def test_a_scenario_is_complete(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.slug)
 def test_each_code_fix_stands_beside_the_problem_in_the_app(scenario: Scenario) -> None:
-    module = scenario.slug.replace("-", "_")
+    module = problem_module(scenario)
     for fix in scenario.fixes.values():
         if fix.kind == "code":
-            assert catalog.code_difference(scenario.stack.app, module, "problem", fix.params.variant)
+            differs = catalog.code_difference(scenario.stack.app, module, PROBLEM, fix.params.variant)
+            assert bool(differs) == (fix.params.variant != PROBLEM)  # which a control has on purpose
+            assert scenario.healthy.code != fix.params.variant or scenario.slug in catalog.control_names()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.slug)
@@ -150,7 +152,9 @@ def test_parameters_are_plain_data(scenario: Scenario) -> None:
     for plugin in used(scenario):
         kind = type(plugin)
         as_data = TypeAdapter(kind).dump_python(plugin, by_alias=True)
-        assert TypeAdapter(kind).validate_python(json.loads(json.dumps(as_data))) == plugin
+        assert json.loads(json.dumps(as_data)) == TypeAdapter(kind).dump_python(
+            plugin, mode="json", by_alias=True
+        )
         if fields(plugin):
             with pytest.raises(FrozenInstanceError):
                 setattr(plugin, fields(plugin)[0].name, None)

@@ -180,7 +180,7 @@ CASES = {
         "30 requests in a block are too few: at 30/s, 40 of them take",
     ),
     "short block": ("block: 1s", "block: 450ms", "7:28 a block lasts at least 500ms"),
-    "fix without kind": (", code: better", "", "exactly one of the keys code, sql: here none"),
+    "fix without kind": (", code: better", "", "exactly one of the keys code, "),
     "fix of two kinds": ("code: better", "code: a, sql: {run: a, placebo: b}", "here code and sql"),
     "fix's key": ("why: words", "why: words, cost: little", "did you mean 'costs'?"),
     "fix kind": ("code: better", "cod: better", "unknown key 'cod': did you mean 'code'?"),
