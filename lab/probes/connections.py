@@ -100,12 +100,13 @@ _lock = threading.Lock()
 
 @contextmanager
 def _borrowed(dsn: str) -> Iterator[Connection[Any]]:
-    """A kept connection, nobody else's meanwhile. One that failed is closed: the next sample makes a new one."""
+    """A kept connection, nobody else's meanwhile; a new one where it ended since, or failed the last time."""
     import psycopg
 
     with _lock:
         connection = _kept.pop(dsn, None)
-    connection = connection or psycopg.connect(dsn, autocommit=True, connect_timeout=TIMEOUT_S)
+    if connection is None or not _stands(connection.pgconn):
+        connection = psycopg.connect(dsn, autocommit=True, connect_timeout=TIMEOUT_S)
     try:
         yield connection
     except BaseException:
@@ -117,6 +118,18 @@ def _borrowed(dsn: str) -> Iterator[Connection[Any]]:
         oldest = _kept.pop(next(iter(_kept))) if len(_kept) > MOST_KEPT else None
     for one in filter(None, (replaced, oldest)):
         one.close()
+
+
+def _stands(line: PGconn) -> bool:
+    """Whether the server has not ended it meanwhile. Does not wait."""
+    from psycopg import OperationalError
+    from psycopg.pq import ConnStatus
+
+    try:
+        line.consume_input()
+    except OperationalError:
+        return False
+    return line.status == ConnStatus.OK
 
 
 def _answer(line: PGconn) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ from sample_app import data
 # Of seed 7. A change here means that every measured figure is about other data: say so in the changelog.
 KNOWN = {
     "customers": "05ae11b37c25cf5e7512c9a8690713d6",
-    "products": "0002a84c60ccc06b368cf3672288290b",
+    "products": "d52b6e0f8bcfde3c1da1d3e265ce5fb7",
     "orders": "19d450fafb7644ba333ea7d55c48b357",
     "order_items": "1c3352818c44e629208821afb501fe00",
     "reviews": "e713e976f4cddc3fcb5ab37d5dcb8723",

@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
+from time import monotonic
 
 import pytest
+from arm_at_work import ask
 
 from lab.model.stack import ArmSpec, RunContext, Running, Stack
 from lab.reaper import Reaper
 from lab.stacks.containers import Containers
 from lab.stacks.embedded import Embedded
+
+SETTLES_S = 5.0
 
 
 @contextmanager
@@ -64,3 +69,21 @@ def each_arm(request: pytest.FixtureRequest) -> Running:
 def arm(embedded_arm: Running) -> Running:
     """A file whose tests are for each stack has one of its own, which is ``each_arm``."""
     return embedded_arm
+
+
+@pytest.fixture(autouse=True)
+def over(request: pytest.FixtureRequest) -> None:
+    """Whatever an earlier test did to the servers has left the app's pools: their first answers after it may fail."""
+    deadline, pause = monotonic() + SETTLES_S, Event()
+    for name in ("arm", "each_arm"):
+        if name in request.fixturenames:
+            running: Running = request.getfixturevalue(name)
+            while not _answers(running) and monotonic() < deadline:
+                pause.wait(0.05)
+
+
+def _answers(running: Running) -> bool:
+    try:
+        return all(ask(running, path) for path in ("/customers/7", "/products/top", "/health"))
+    except OSError:
+        return False
