@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from sample_app.loop import watch_loop
 from sample_app.middleware import EndsWithClient, Observed
 from sample_app.modules import Variant, chosen_variants, problem_modules
-from sample_app.routes import customers, debug, operations, orders, products
+from sample_app.routes import customers, debug, operations, orders, products, reports
 from sample_app.settings import Settings
 from sample_app.shop import Shop
 
@@ -50,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Shop", lifespan=open_shop)
     app.state.shop = shop
-    for router in (products.router, customers.router, orders.router, operations.router):
+    for router in (products.router, customers.router, orders.router, reports.router, operations.router):
         app.include_router(router)
     if settings.debug:
         app.include_router(debug.router)
