@@ -1,4 +1,4 @@
-"""What Redis itself counts: commands served, and look-ups that found their key or not."""
+"""What Redis itself counts: commands served, look-ups that found their key or not, and bytes sent."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ class Redis:
         ),
         "hits": Quantity(unit="look-ups", scale="difference", doc="Look-ups that found their key"),
         "misses": Quantity(unit="look-ups", scale="difference", doc="Look-ups that found nothing"),
+        "sent": Quantity(
+            unit="bytes",
+            scale="difference",
+            doc="Bytes sent to clients, with the few KB that this probe is told once in a block",
+        ),
     }
 
     def read(self, running: Running) -> Mapping[str, float]:
@@ -45,6 +50,7 @@ class Redis:
             "commands": float(sum(served)),
             "hits": float(stats["keyspace_hits"]),
             "misses": float(stats["keyspace_misses"]),
+            "sent": float(stats["total_net_output_bytes"]),
         }
 
     def preflight(self, running: Running) -> str:
