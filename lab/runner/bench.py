@@ -156,7 +156,7 @@ class Bench:
     ) -> Iterator[None]:
         """The faults of this block, for as long as the context lasts."""
         if recurring:
-            with faults.recurring(one):
+            with faults.recurring(one, start_ns):
                 yield
             return
         planned = faulty is None
