@@ -111,9 +111,9 @@ def test_redis_counts_each_command_once(arm: Running) -> None:
         ask(arm, "/products/top")
     after = Redis().read(arm)
     grown = {name: after[name] - before[name] for name in after}
-    answers = len(ask(arm, "/products/top")) * 30
-    assert grown.pop("sent") == pytest.approx(answers, rel=0.5)  # beside what this probe itself is told
+    sent = grown.pop("sent") - 30 * len(ask(arm, "/products/top"))
     assert grown == {"commands": 30, "hits": 30, "misses": 0}
+    assert 0 < sent < 20_000  # what Redis says of itself when it is read
     assert set(after) == set(Redis.quantities)
 
 
