@@ -56,7 +56,9 @@ def verified(name: str, out: Path) -> dict[str, Any]:
     """The report of ``lab verify``, which leaves all its reports and nothing else."""
     began = time.time()
     done = lab("verify", name, "--stack", "embedded", "--out", str(out), "--json", timeout=600)
-    assert done.returncode in (Exit.OK, Exit.REFUTED, Exit.INCONCLUSIVE, Exit.VOID) and done.stdout, done.stderr
+    assert done.returncode in (Exit.OK, Exit.REFUTED, Exit.INCONCLUSIVE, Exit.VOID) and done.stdout, (
+        done.stderr
+    )
     assert "Traceback" not in done.stderr
     assert left_of(out, began) == []
     for file in ("report.html", "report.json", "junit.xml", "summary.md"):
