@@ -29,6 +29,9 @@ def main() -> int:
         "--kills", type=int, default=100, help="on each stack; every second one ends the reaper too"
     )
     parser.add_argument("--interrupts", type=int, default=50, help="on each stack: one Ctrl-C, no lab clean")
+    parser.add_argument(
+        "--within", type=float, help="seconds in which a run is ended (default: 30, containers 45)"
+    )
     parser.add_argument("--lanes", type=int, default=2, help="runs side by side (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -37,7 +40,8 @@ def main() -> int:
     shots: list[Shot] = []
     try:
         for stack in given.stack:
-            shots += storm(stack, plan(given.kills, given.interrupts), given.lanes, given.seed)
+            within_s = given.within or WITHIN_S[stack]
+            shots += storm(stack, plan(given.kills, given.interrupts), given.lanes, given.seed, within_s)
     except LabError as error:
         say(str(error))
         return error.exit
@@ -56,7 +60,7 @@ def plan(kills: int, interrupts: int) -> list[str]:
     return [*(HOW[n % 2] for n in range(kills)), *[HOW[2]] * interrupts]
 
 
-def storm(stack: str, ends: Sequence[str], lanes: int, seed: int) -> list[Shot]:
+def storm(stack: str, ends: Sequence[str], lanes: int, seed: int, within_s: float) -> list[Shot]:
     """All runs of one stack, shared among lanes that each adopt their own orphans."""
     told: multiprocessing.Queue[Shot | None] = multiprocessing.Queue()
     shares = [list(enumerate(ends))[lane::lanes] for lane in range(lanes)]
@@ -64,7 +68,7 @@ def storm(stack: str, ends: Sequence[str], lanes: int, seed: int) -> list[Shot]:
         Path(name).chmod(0o755)
         started = [
             multiprocessing.Process(
-                target=_lane, args=(stack, Path(name) / f"lane-{n}", share, seed + n, told)
+                target=_lane, args=(stack, Path(name) / f"lane-{n}", share, seed + n, within_s, told)
             )
             for n, share in enumerate(shares)
         ]
@@ -104,12 +108,13 @@ def _lane(
     folder: Path,
     share: Sequence[tuple[int, str]],
     seed: int,
+    within_s: float,
     told: multiprocessing.Queue[Shot | None],
 ) -> None:
     try:
         ground = Range(folder, stack, random.Random(seed))
         for n, how in share:
-            told.put(ground.shoot(n, how, WITHIN_S[stack]))
+            told.put(ground.shoot(n, how, within_s))
     finally:
         told.put(None)
 

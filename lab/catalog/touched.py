@@ -1,8 +1,10 @@
-"""Which scenarios a change touches: by what they are made of, from the names of the files alone. Pure."""
+"""Which scenarios a change touches: by what they are made of, from the names of the files alone. And a few of many,
+those first. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from hashlib import sha256
 from pathlib import PurePosixPath
 
 from lab.model.scenario import Scenario
@@ -22,6 +24,15 @@ def touched(scenarios: Sequence[Scenario], changed: Iterable[str]) -> tuple[str,
     """
     paths = [PurePosixPath(one) for one in changed]
     return tuple(one.slug for one in scenarios if any(_touches(path, one) for path in paths))
+
+
+def a_few(names: Sequence[str], first: Collection[str], most: int, turn: str) -> tuple[str, ...]:
+    """At most so many of the names, in the order given: those in ``first`` before all others.
+
+    Who of equals comes in is drawn by ``turn`` alone: the same ones for the same turn, and all of them by turns.
+    """
+    drawn = sorted(names, key=lambda name: (name not in first, sha256(f"{turn} {name}".encode()).digest()))
+    return tuple(name for name in names if name in drawn[:most])
 
 
 def _touches(path: PurePosixPath, scenario: Scenario) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from lab import __version__
 from lab.catalog import load_scenario, scenario_folder
 from lab.catalog.touched import touched
 from lab.errors import LabError
@@ -20,6 +21,14 @@ def names_changed_since(names: tuple[str, ...], reference: str) -> tuple[str, ..
     files = changed_since(reference, scenario_folder())
     wanted = touched([load_scenario(name) for name in names], files)
     return tuple(name for name in names if load_scenario(name).slug in wanted)
+
+
+def turn() -> str:
+    """The commit that is checked out; the version of the lab where the scenarios lie in no checkout."""
+    try:
+        return _git(scenario_folder(), "HEAD", "rev-parse", "HEAD").strip()
+    except LabError:
+        return __version__
 
 
 def changed_since(reference: str, folder: Path) -> list[str]:

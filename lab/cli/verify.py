@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from lab.catalog import control_names, scenario_names
-from lab.cli.changes import names_changed_since
+from lab.catalog.touched import a_few
+from lab.cli.changes import names_changed_since, turn
 from lab.cli.run import Asked, perform, run_all
 from lab.errors import Exit, LabError
 from lab.model.report import Report
@@ -29,9 +30,14 @@ def chosen_control(*, placebo: bool, perfect: bool) -> Control | None:
 
 
 def chosen_names(
-    names: Sequence[str], *, controls: bool = False, changed_since: str | None = None
+    names: Sequence[str],
+    *,
+    controls: bool = False,
+    changed_since: str | None = None,
+    sample: int | None = None,
 ) -> tuple[str, ...]:
-    """What to run: the named scenarios, else all of them or all controls; of these, what a change touches.
+    """What to run: the named scenarios, else all of them or all controls; of these, what a change touches, or a
+    ``sample`` of so many, in which what a change touches comes first.
 
     LabError where names and ``controls`` are both given, or git cannot tell what changed.
     """
@@ -43,7 +49,8 @@ def chosen_names(
             do="leave out the names, or name the controls among them",
         )
     chosen = tuple(names) or (control_names() if controls else scenario_names())
-    return chosen if changed_since is None else names_changed_since(chosen, changed_since)
+    touched = chosen if changed_since is None else names_changed_since(chosen, changed_since)
+    return touched if sample is None else a_few(chosen, touched, sample, turn())
 
 
 def verify(asked: Asked) -> Exit:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
 GOOD = (ROOT / "scenarios" / "stampede.yaml").read_text()
@@ -126,12 +127,15 @@ def test_the_schemas_are_json() -> None:
 
 @pytest.mark.parametrize("what", ["measures", "scenarios", "faults", "fixes", "probes", "stacks", "loads"])
 def test_everything_that_is_listed_is_documented(what: str) -> None:
-    rows = lab("list", what).stdout.splitlines()
+    from lab.cli.main import app
+
+    rows = CliRunner().invoke(app, ["list", what]).stdout.splitlines()
     assert rows
     for row in rows:
         name, _, text = row.partition("  ")
         assert text.strip(), f"{name} says nothing of itself"
-        assert lab("show", name).returncode == 0
+        shown = CliRunner().invoke(app, ["show", name])
+        assert shown.exit_code == 0 and shown.stdout.strip(), shown.output
 
 
 def test_every_command_is_in_the_readme() -> None:
@@ -144,8 +148,6 @@ def test_every_command_is_in_the_readme() -> None:
 
 
 def test_every_command_says_what_it_does_and_how_it_is_called() -> None:
-    from typer.testing import CliRunner
-
     from lab.cli.main import COMMANDS, app
 
     for name, command in COMMANDS.items():

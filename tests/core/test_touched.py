@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lab import __version__
 from lab.catalog import load_scenario
-from lab.catalog.touched import touched
+from lab.catalog.touched import a_few, touched
 from lab.cli import changes, verify
 from lab.errors import LabError
 
@@ -42,6 +43,25 @@ def test_a_module_of_another_name_touches_the_control_that_uses_it() -> None:
     assert touched(controls, ["sample_app/problems/stampede.py"]) == ("same-code",)
 
 
+MANY = tuple(f"scenario-{n}" for n in range(30))
+
+
+def test_a_few_are_those_that_come_first_and_then_others_in_the_order_given() -> None:
+    chosen = a_few(MANY, ("scenario-7", "scenario-3"), 6, "a commit")
+    assert {"scenario-3", "scenario-7"} < set(chosen)
+    assert chosen == tuple(name for name in MANY if name in chosen) and len(chosen) == 6
+    assert set(a_few(MANY, MANY[:10], 6, "a commit")) < set(MANY[:10])
+    assert a_few(MANY[:4], (), 6, "a commit") == MANY[:4]
+
+
+def test_the_same_commit_draws_the_same_ones_and_others_draw_all_of_them_by_turns() -> None:
+    turns = [a_few(MANY, MANY, 6, f"commit {n}") for n in range(60)]
+    assert turns == [a_few(MANY, MANY, 6, f"commit {n}") for n in range(60)]
+    times = [sum(name in turn for turn in turns) for name in MANY]
+    assert sum(times) == 60 * 6
+    assert min(times) > 0, "one in five of sixty: none is left out for long"
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     def git(*words: str) -> None:
@@ -72,11 +92,25 @@ def test_a_reference_that_git_does_not_know_is_told(checkout: Path, reference: s
         changes.changed_since(reference, checkout)
 
 
+def test_a_turn_is_the_commit_or_else_the_version(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "scenario_folder", lambda: checkout)
+    commit = subprocess.run(
+        ["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert changes.turn() == commit
+    (checkout / ".git").rename(checkout / "was")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(checkout.parent))
+    assert changes.turn() == __version__
+
+
 def test_what_runs_is_what_is_named_or_all_or_the_controls(monkeypatch: pytest.MonkeyPatch) -> None:
     assert verify.chosen_names(["stampede"]) == ("stampede",)
     assert set(NAMES) <= set(verify.chosen_names([]))
     assert "same-code" in verify.chosen_names([], controls=True)
     monkeypatch.setattr(changes, "changed_since", lambda *_: ["scenarios/stampede.yaml"])
     assert verify.chosen_names(NAMES, changed_since="main") == ("stampede",)
+    assert "stampede" in verify.chosen_names([], changed_since="main", sample=6)
+    assert len(verify.chosen_names([], changed_since="main", sample=6)) == 6
+    assert verify.chosen_names(NAMES, sample=9) == NAMES
     with pytest.raises(LabError, match="controls are scenarios of their own"):
         verify.chosen_names(["stampede"], controls=True)

@@ -18,7 +18,8 @@ def stack(request: pytest.FixtureRequest) -> str:
 
 
 def test_nothing_is_left_of_runs_that_are_killed_or_interrupted(stack: str) -> None:
-    words = ["--stack", stack, "--kills", "4", "--interrupts", "2", "--lanes", "2", "--json"]
+    within = {"embedded": "20", "containers": "25"}[stack]  # in most of them, blocks have begun by then
+    words = ["--stack", stack, "--kills", "4", "--interrupts", "1", "--within", within, "--json"]
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "kill_storm.py"), *words],
         capture_output=True,
@@ -31,4 +32,4 @@ def test_nothing_is_left_of_runs_that_are_killed_or_interrupted(stack: str) -> N
     goals = json.loads(done.stdout)["goals"]
     found = [goal["found"].split(" of ") for goal in goals]
     assert [dirty for dirty, _ in found] == ["0", "0"]
-    assert sum(int(runs) for _, runs in found) >= 5, "a run or so may be over before it is hit"
+    assert sum(int(runs) for _, runs in found) >= 4, "a run may be over before it is hit"

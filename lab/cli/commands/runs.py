@@ -115,6 +115,10 @@ def verify(
     changed_since: Annotated[
         str | None, typer.Option(help="Only what a change since this commit touches.", metavar="REF")
     ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=1, help="So many scenarios, others with each commit; what changed comes first."),
+    ] = None,
     controls: Annotated[
         bool, typer.Option("--controls", help="The controls: what they come to is known beforehand.")
     ] = False,
@@ -140,7 +144,7 @@ def verify(
     from lab.cli.verify import verify as verify_all
 
     asked = Asked(
-        names=chosen_names(names or (), controls=controls, changed_since=changed_since),
+        names=chosen_names(names or (), controls=controls, changed_since=changed_since, sample=sample),
         fix="first" if quick else None,
         control_as_fix=chosen_control(placebo=placebo, perfect=perfect),
         stack=stack,
