@@ -110,7 +110,10 @@ def test_redis_counts_each_command_once(arm: Running) -> None:
     for _ in range(30):
         ask(arm, "/products/top")
     after = Redis().read(arm)
-    assert {name: after[name] - before[name] for name in after} == {"commands": 30, "hits": 30, "misses": 0}
+    grown = {name: after[name] - before[name] for name in after}
+    sent = grown.pop("sent") - 30 * len(ask(arm, "/products/top"))
+    assert grown == {"commands": 30, "hits": 30, "misses": 0}
+    assert 0 < sent < 20_000  # what Redis says of itself when it is read
     assert set(after) == set(Redis.quantities)
 
 
