@@ -55,7 +55,7 @@ def choose_fixes(scenario: Scenario, asked: str | None) -> tuple[str, ...]:
     if asked is None:
         return scenario.documented
     if asked == "first":
-        return (scenario.documented or tuple(scenario.fixes))[:1]
+        return scenario.documented[:1]
     if asked == "all":
         return tuple(scenario.fixes)
     if asked == "none":

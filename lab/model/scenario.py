@@ -248,7 +248,8 @@ class Scenario:
 
     @property
     def documented(self) -> tuple[str, ...]:
-        return tuple(name for name, fix in self.fixes.items() if fix.documented)
+        """Names of the fixes that are measured by default: the documented ones, or all where none is."""
+        return tuple(name for name, fix in self.fixes.items() if fix.documented) or tuple(self.fixes)
 
 
 __all__ = [

@@ -17,7 +17,6 @@ from sample_app.schemas import FromRow
 from sample_app.shop import Shop
 
 TTL_S = 300
-TTL_OF_NOTHING_S = 120
 
 Read = Callable[[int], Awaitable[str | None]]
 
@@ -35,13 +34,13 @@ def problem(shop: Shop) -> Read:
 
 
 def negative_caching(shop: Shop) -> Read:
-    """That nothing was found is kept as well, as an empty text, for a shorter time."""
+    """That nothing was found is kept as well, as an empty text."""
 
     async def read(product_id: int) -> str | None:
         popularity = await shop.cache.get(_key(product_id))
         if popularity is None:
             popularity = await _load(shop, product_id) or NOTHING
-            await shop.cache.set(_key(product_id), popularity, TTL_S if popularity else TTL_OF_NOTHING_S)
+            await shop.cache.set(_key(product_id), popularity, TTL_S)
         return popularity or None
 
     return read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,8 @@ def test_fixes(scenario: Scenario) -> None:
     assert (better.kind, better.params, better.expect) == ("code", Code(variant="better"), ("resolved",))
     assert other.params == Sql(run="SELECT 1", placebo="SELECT 2")
     assert (other.expect, other.processes) == (("improved", "not-resolved"), 4)
-    assert scenario.documented == ("better",)
+    assert scenario.documented == ("better",)  # and all of them where none is
+    assert replace(scenario, fixes={"other": other}).documented == ("other",)
 
 
 def test_evidence_and_closing(scenario: Scenario) -> None:
