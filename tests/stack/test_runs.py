@@ -46,9 +46,8 @@ def test_the_documented_fix_is_measured_and_nothing_is_left(docker_or_skip: None
     print(states, f"{report['wall_s']:.0f} s")
     assert report["schema"] == "lab.report/1"
     assert states["placebo"] != "resolved"
-    assert states["single-flight"] in ("resolved", "inconclusive", "void"), (
-        report
-    )  # a loaded CI machine may not decide
+    # A loaded CI machine may not decide.
+    assert states["single-flight"] in ("resolved", "inconclusive", "void"), report
     assert left_of(tmp_path, began) == []
     for name in ("report.html", "report.json", "junit.xml", "summary.md", "blocks.jsonl"):
         assert (run_folder(tmp_path) / name).stat().st_size > 0
@@ -99,10 +98,8 @@ def test_two_runs_at_the_same_time_both_work(short: str, tmp_path: Path) -> None
 
 def test_a_run_is_judged_again_byte_for_byte(short: str, tmp_path: Path) -> None:
     words = ("run", short, "--stack", "embedded", "--fix", "none", "--budget", "1s")
-    assert lab(*words, "--out", str(tmp_path)).returncode in (
-        0,
-        4,
-    )  # 4: the machine disturbed too many blocks
+    # 4: the machine disturbed too many blocks.
+    assert lab(*words, "--out", str(tmp_path)).returncode in (0, 4)
     folder = run_folder(tmp_path)
     before = (folder / "verdict.json").read_bytes()
     again = [lab("judge", str(folder), "--json").stdout for _ in range(2)]
