@@ -75,7 +75,9 @@ def states_of(name: str, words: Sequence[str]) -> dict[str, str]:
             do=f"lab run {name} {' '.join(words)}",
         )
     report: dict[str, Any] = json.loads(told.stdout)
-    states = {verdict["fix"]: "void" if report["void"] else verdict["state"] for verdict in report["verdicts"]}
+    states = {
+        verdict["fix"]: "void" if report["void"] else verdict["state"] for verdict in report["verdicts"]
+    }
     say(f"{name} {words[-1]}/s: {states}, {report['wall_s']:.0f} s")
     return states
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from lab.errors import EnvironmentFailed
@@ -17,6 +19,8 @@ from lab.runner.readings import latencies_ms, recovery_s
 from lab.runner.shaping import of_the_stack
 from lab.store import RunFolder
 
+ACTING_S = 1.6  # of load at most, while a fix is applied: one that takes longer goes on without it
+AT_WORK_S = 0.6  # of load before the first probe looks: it shall see a system at work, not one that begins to
 EVIDENCE_S = 1.6  # of load, while the probes look
 
 
@@ -43,14 +47,19 @@ class Stages:
 
     def after_blocks(self, live: dict[str, LiveArm]) -> None:
         """Heal every standing fault, under load where the scenario asks how long recovery takes."""
-        for one in (one for one in live.values() if one.arm.faulty):
-            self.progress.phase(f"healing {one.name}")
-            if self.scenario.closing is not None:
+        faulty = [one for one in live.values() if one.arm.faulty]
+        if self.scenario.closing is not None:
+            for one in faulty:
+                self.progress.phase(f"healing {one.name}")
                 self._closing_episode(one, self.scenario.closing)
-            one.thaw()
-            one.faults.close()
-            for use in of_the_stack(self.scenario, "standing"):
-                prove_healed(use, one, self.folder)
+        self.progress.phase("healing")
+        _side_by_side(faulty, self._heal)
+
+    def _heal(self, one: LiveArm) -> None:
+        one.thaw()
+        one.faults.close()
+        for use in of_the_stack(self.scenario, "standing"):
+            prove_healed(use, one, self.folder)
 
     def _settle(self, live: dict[str, LiveArm]) -> None:
         self.progress.phase("warming up")
@@ -88,25 +97,38 @@ class Stages:
 
     def _break(self, faulty: list[LiveArm]) -> None:
         """Standing faults on, for good; those of each block once, to see that they bite and heal."""
-        for one in faulty:
-            for use in of_the_stack(self.scenario, "standing"):
-                self.progress.phase(f"{use.kind} on {one.name}")
+        standing, passing = (of_the_stack(self.scenario, when) for when in ("standing", "each-block"))
+        kinds = ", ".join(use.kind for use in (*standing, *passing))
+        self.progress.phase(f"faults on {len(faulty)} arms: {kinds or 'none that the stack has'}")
+
+        def break_one(one: LiveArm) -> None:
+            for use in standing:
                 one.faults.enter_context(fault_on(use, one, self.folder))
                 prove(use, one, self.folder)
-            try_out(of_the_stack(self.scenario, "each-block"), one, self.folder)
+            try_out(passing, one, self.folder)
+
+        _side_by_side(faulty, break_one)
 
     def _mend(self, one: LiveArm) -> None:
-        """A stretch of load in which an arm gets its fix, or the side effects of the fixes without their
-        content, and in which evidence is taken."""
-        shows = bool(self.scenario.evidence) and one.arm.role in ("problem", "fix")
+        """Load while an arm gets its fix, or the side effects of the fixes without their content; then load
+        while evidence is taken, so that it shows what the fix has left, however long that took."""
 
-        def act(_start_ns: int) -> None:
+        def act(start_ns: int) -> None:
+            self.bench.clock.sleep_until(start_ns)
             self.bench.actions.before_blocks(one)
-            if shows:
-                self._take_evidence(one)
 
-        length_s = self._long_enough(EVIDENCE_S if shows else self.plan.block.warm_up_s)
-        self.bench.run(one, length_s, self.plan.block.gap_s, during=act, recurring=True)
+        def look(start_ns: int) -> None:
+            self.bench.clock.sleep_until(start_ns + int(AT_WORK_S * 1e9))
+            self._take_evidence(one)
+
+        self._under_load(one, min(self.plan.block.warm_up_s, ACTING_S), act)
+        if self.scenario.evidence and one.arm.role in ("problem", "fix"):
+            windows_s = sum(getattr(use.params, "window", 0.0) for use in self.scenario.evidence)
+            self._under_load(one, AT_WORK_S + EVIDENCE_S + windows_s, look)
+
+    def _under_load(self, one: LiveArm, length_s: float, during: Callable[[int], None]) -> None:
+        length_s = self._long_enough(length_s)
+        self.bench.run(one, length_s, self.plan.block.gap_s, during=during, recurring=True)
 
     def _long_enough(self, length_s: float) -> float:
         """For what faults of the load change in a block: a spike is not in one that is over before it."""
@@ -134,3 +156,10 @@ class Stages:
         outcome = self.bench.run(one, self._long_enough(closing.length), self.plan.block.gap_s, during=heal)
         seconds = recovery_s(outcome.reading.load, healed[0])
         self.folder.event("recovered", one.name, "closing", {"seconds": seconds, "healed_ns": healed[0]})
+
+
+def _side_by_side(arms: Iterable[LiveArm], do: Callable[[LiveArm], None]) -> None:
+    """To as many arms at once as there are cores: what a fault does is measured, and busy cores would show in it."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for done in [pool.submit(do, one) for one in arms]:
+            done.result()
