@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import PurePath
 from pstats import Stats
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import PlainTextResponse
@@ -23,6 +23,7 @@ router = APIRouter(prefix="/debug", tags=["operations"])
 
 Window = Annotated[float, Query(gt=0, le=30, description="Seconds")]
 Top = Annotated[int, Query(ge=1, le=200)]
+Order = Literal["cumulative", "tottime"]
 
 _looking = Lock()
 # SQLAlchemy holds itself at WARNING unless told otherwise; below INFO it logs every row.
@@ -49,7 +50,7 @@ def _alone() -> Iterator[None]:
 
 
 @router.get("/profile", response_class=PlainTextResponse)
-async def read_profile(seconds: Window = 2, top: Top = 10) -> str:
+async def read_profile(seconds: Window = 2, top: Top = 10, sort: Order = "cumulative") -> str:
     """cProfile of the event loop's thread; each time that a coroutine goes on counts as a call."""
     profiler, text = Profile(), StringIO()
     with _alone():
@@ -58,7 +59,7 @@ async def read_profile(seconds: Window = 2, top: Top = 10) -> str:
             await asyncio.sleep(seconds)
         finally:
             profiler.disable()
-    Stats(profiler, stream=text).strip_dirs().sort_stats("cumulative").print_stats(top)
+    Stats(profiler, stream=text).strip_dirs().sort_stats(sort).print_stats(top)
     return text.getvalue()
 
 

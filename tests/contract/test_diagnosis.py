@@ -75,6 +75,7 @@ def test_debug_logging_shows_statements_and_is_off_again(arm: Running) -> None:
 def test_profiles_show_the_functions_and_lines_that_work(arm: Running) -> None:
     with load(arm, "/customers/7/orders"):
         assert "(list_orders)" in text(arm, "cpu-profile", window="500ms", top=200)
+        assert "Ordered by: internal time" in text(arm, "cpu-profile", window="100ms", sort="tottime")
         held = text(arm, "tracemalloc", window="500ms")
         assert held.startswith("Current memory usage: ") and ".py:" in held
         with seen_from_here(arm):
