@@ -119,7 +119,7 @@ class Bench:
         self.load.begin(order)
         with (
             self.gauges.sampled(one.running, order.start_ns, length_s, self.clock) as taken,
-            self._done_to(one, faults, order.start_ns, faulty=faulty, recurring=recurring),
+            self._done_to(one, faults, order, faulty=faulty, recurring=recurring),
         ):
             if during is not None:
                 during(order.start_ns)
@@ -152,11 +152,12 @@ class Bench:
 
     @contextmanager
     def _done_to(
-        self, one: LiveArm, faults: BlockFaults, start_ns: int, *, faulty: bool | None, recurring: bool
+        self, one: LiveArm, faults: BlockFaults, order: BlockOrder, *, faulty: bool | None, recurring: bool
     ) -> Iterator[None]:
         """The faults of this block, for as long as the context lasts."""
+        start_ns = order.start_ns
         if recurring:
-            with faults.recurring(one, start_ns):
+            with faults.recurring(one, start_ns, order.end_ns):
                 yield
             return
         planned = faulty is None

@@ -61,30 +61,33 @@ class BlockFaults:
             self._count(use)
 
     @contextmanager
-    def recurring(self, one: LiveArm, start_ns: int) -> Iterator[None]:
+    def recurring(self, one: LiveArm, start_ns: int, end_ns: int) -> Iterator[None]:
         """Those that last are on all the time; those that pass come again and again, from a thread of their own,
-        once the load that begins at ``start_ns`` has given them something to act on."""
+        while the load between ``start_ns`` and ``end_ns`` gives them something to act on."""
         passing = [use for use in self.uses if use.params.event is not None]
         with ExitStack() as lasting:
             for use in self.uses:
                 if use not in passing:
                     lasting.enter_context(fault_on(use, one, self.folder))
-            with self._again_and_again(passing, one, start_ns) if passing else nullcontext():
+            with self._again_and_again(passing, one, start_ns, end_ns) if passing else nullcontext():
                 yield
 
     @contextmanager
-    def _again_and_again(self, passing: Sequence[FaultUse], one: LiveArm, start_ns: int) -> Iterator[None]:
+    def _again_and_again(
+        self, passing: Sequence[FaultUse], one: LiveArm, start_ns: int, end_ns: int
+    ) -> Iterator[None]:
         """Once in their event window."""
         over, failed = threading.Event(), list[Exception]()
 
         def recur() -> None:
             pause_s = max(0.0, (start_ns - self.clock.now_ns()) / 1e9) + RECUR_FIRST_S
+            took_ns = 0  # one that would be over after the load might find nothing left to act on
             try:
-                while not over.wait(pause_s):
-                    pause_s = RECUR_S
+                while not over.wait(pause_s) and (began_ns := self.clock.now_ns()) + took_ns < end_ns:
                     for use in passing:
                         with fault_on(use, one, self.folder):
                             pass
+                    pause_s, took_ns = RECUR_S, self.clock.now_ns() - began_ns
             except Exception as error:  # noqa: BLE001 - told by the thread that waits for this one
                 failed.append(error)
 
