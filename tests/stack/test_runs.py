@@ -20,7 +20,7 @@ def stack(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-SHORTER = {"warm_up: 1s": "warm_up: 200ms", "block: 500ms": "block: 250ms", "length: 3s": "length: 1500ms"}
+SHORTER = {"warm_up: 1s": "warm_up: 200ms", "length: 3s": "length: 1500ms"}
 
 
 @pytest.fixture(scope="module")
