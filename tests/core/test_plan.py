@@ -193,7 +193,7 @@ def test_a_longer_stretch_has_the_stages_again_and_a_shorter_one_or_another_rate
     assert found.stages_for(0.4, found.rate) == (Stage(rate=found.rate, length=0.4),)
     assert found.stages_for(found.length_s, 6.0) == (Stage(rate=6.0, length=found.length_s),)
     steady = block(STAMPEDE)
-    assert steady.stages_for(steady.length_s, steady.rate) == (Stage(rate=100.0, length=0.5),)
+    assert steady.stages_for(steady.length_s, steady.rate) == (Stage(rate=steady.rate, length=0.5),)
 
 
 @pytest.mark.parametrize(
