@@ -17,6 +17,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from lab.driver.mix import mix
 from lab.driver.urls import encoded_path, encoded_query, encoded_value
 from lab.model.headers import is_json
 from lab.model.load import NONE_SEEN, Hot
@@ -43,19 +44,16 @@ class Target(NamedTuple):
 
 
 def pick(seed: int, requests: Sequence[Request], count: int, hot: Sequence[Hot] = ()) -> tuple[Target, ...]:
-    """``count`` requests drawn by weight, their placeholders drawn by ``values``.
+    """``count`` requests, each kind as often as its weight says, their placeholders drawn by ``values``.
 
-    One draw picks the request; then one for each of its ``uniform`` and ``zipf`` placeholders, in the order of
-    their names. ``sequence`` draws nothing: it counts how often its request was picked. What is ``hot`` has
-    draws of its own. ValueError without a request of positive weight, and for placeholders without values.
+    One draw for each ``uniform`` and ``zipf`` placeholder of a request, in the order of their names. ``sequence``
+    draws nothing: it counts how often its request was picked. The order of the kinds and what is ``hot`` have
+    draws of their own. ValueError without a request of positive weight, and for placeholders without values.
     """
-    bounds = list(accumulate(request.weight for request in requests))
-    if not bounds or bounds[-1] <= 0 or any(request.weight < 0 for request in requests):
-        raise ValueError("the load needs a request of positive weight, and none of negative weight")
+    kinds = mix([request.weight for request in requests], count, child(seed, "mix").random)
     draw = child(seed, "requests").random
     fills = [_fill(n, request, _laws(seed, request, draw, hot)) for n, request in enumerate(requests)]
-    last, total = len(bounds) - 1, bounds[-1]
-    return tuple([fills[min(bisect_right(bounds, draw() * total), last)]() for _ in range(count)])
+    return tuple([fills[kind]() for kind in kinds])
 
 
 def child(seed: int, purpose: str) -> random.Random:

@@ -1,4 +1,4 @@
-"""Half a year's sales by category: a report over 150,000 order lines, which Postgres adds up in some 50 ms.
+"""A year's sales by category: a report over 300,000 order lines, which Postgres adds up in some 100 ms.
 
 It is asked now and then by the people who buy for the shop. What do customers do in that moment?
 """
@@ -56,9 +56,9 @@ VARIANTS = (problem, async_io, thread_pool)
 def routes(serve: Read) -> APIRouter:
     router = APIRouter(prefix="/reports", tags=["reports"])
 
-    @router.get("/half-years/{month}")
-    async def read_half_year(month: int) -> list[CategorySales]:
-        """What each category sold in the six months from one on, the best first."""
+    @router.get("/years/{month}")
+    async def read_year(month: int) -> list[CategorySales]:
+        """What each category sold in the twelve months from one on, the best first."""
         if not 1 <= month <= LAST_MONTH:
             raise HTTPException(404, "no such month")
         return await serve(month)
@@ -69,7 +69,7 @@ def routes(serve: Read) -> APIRouter:
 # What the variants share.
 
 ORDERS_A_MONTH = 12_500
-LAST_MONTH = 19  # whose half year is over, so that its answer stays the same
+LAST_MONTH = 13  # whose year is over, so that its answer stays the same
 
 
 def _ask(engine: Engine, month: int) -> list[CategorySales]:
@@ -82,10 +82,10 @@ def _sales(month: int) -> Executable:
     revenue = func.sum(OrderItem.quantity * OrderItem.unit_price_cents).label("revenue_cents")
     sold = func.sum(OrderItem.quantity).label("sold")
     first = (month - 1) * ORDERS_A_MONTH + 1
-    last = first + 6 * ORDERS_A_MONTH - 1
+    last = first + 12 * ORDERS_A_MONTH - 1
     return (
         select(Product.category, sold, revenue)
-        .prefix_with("/* half_year_sales */")
+        .prefix_with("/* year_sales */")
         .join(OrderItem, OrderItem.product_id == Product.id)
         .join(Order, Order.id == OrderItem.order_id)
         .where(Order.id.between(first, last), OrderItem.order_id.between(first, last))

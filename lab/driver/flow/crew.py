@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from locust.exception import StopTest, StopUser
 from lab.driver.flow.journey import give_deadlines
 from lab.driver.flow.locustfiles import announce, listening, user_classes
 from lab.driver.flow.steps import Steps
+from lab.driver.mix import mix
 from lab.driver.values import child
 from lab.driver.words import BlockOrder
 
@@ -108,10 +107,8 @@ class Crews:
 
 
 def classes_drawn(seed: int, classes: Sequence[type[Any]], count: int) -> list[int]:
-    """``count`` indices into ``classes``, drawn by their weights."""
-    bounds = list(accumulate(max(0.0, float(one.weight)) for one in classes))
-    last, total = len(bounds) - 1, bounds[-1]
-    if total <= 0:
+    """``count`` indices into ``classes``, each as often as its weight says; in turn where none has any."""
+    weights = [max(0.0, float(one.weight)) for one in classes]
+    if not any(weights):
         return [k % len(classes) for k in range(count)]
-    draw = child(seed, "classes").random
-    return [min(bisect_right(bounds, draw() * total), last) for _ in range(count)]
+    return mix(weights, count, child(seed, "classes").random)
