@@ -10,8 +10,8 @@ from sample_app.balancer.policy import HealthChecks, Policy, RoundRobin
 
 
 def problem(backends: Backends) -> Policy:
-    """One answer later than 50 ms takes a backend out, ten good ones bring it back."""
-    checks = HealthChecks(backends, timeout_s=0.05, fall=1, rise=10)
+    """One answer later than 50 ms takes a backend out, twenty good ones bring it back."""
+    checks = HealthChecks(backends, timeout_s=0.05, fall=1, rise=20)
     return Policy(pick=RoundRobin(backends), watch=checks.watch)
 
 
