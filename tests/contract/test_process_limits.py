@@ -24,6 +24,7 @@ from lab.faults.cpu_stress import CpuStress
 from lab.faults.memory_limit import MemoryLimit
 from lab.faults.pause import Pause
 from lab.model.stack import Running, ServiceName
+from lab.probes._cpu_bound import cpu_bound
 from lab.reaper import reap, remaining
 from lab.stacks._cpu_group import CpuGroup
 from lab.stacks._stop_and_go import _cycle
@@ -66,6 +67,28 @@ def test_cpu_time_is_bounded_either_way(service: ServiceName, by: str, arm: Runn
             assert bites(Pause(service=service), arm)
         assert not bites(Pause(service=service), arm)
     assert in_the_end(lambda: not bites(fault, arm))
+
+
+def bounded(pid: int) -> tuple[float, float]:
+    """Cores and seconds throttled; where nothing bounds the process, every core and none."""
+    found = cpu_bound(pid)
+    return (found.cores, found.throttled_s) if found else (float(os.cpu_count() or 1), 0.0)
+
+
+def test_processes_are_shown_with_the_limit_that_holds_them_up() -> None:
+    group = CpuGroup.made(0.1, lambda _owned: None)
+    if group is None:
+        pytest.skip("no control group can be made here")
+    with psutil.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            assert bounded(busy.pid)[0] > 0.1
+            group.take(busy.pid)
+            until(lambda: str(bounded(busy.pid)[1] > 0.1), lambda said: said == "True")
+            assert bounded(busy.pid)[0] == pytest.approx(0.1)
+        finally:
+            busy.kill()
+            busy.wait()
+            group.close()
 
 
 def test_nobody_stands_still_when_the_one_who_stops_and_goes_was_killed(
